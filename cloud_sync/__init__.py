@@ -1,0 +1,1 @@
+"""The mirror between a store and its cloud: signed bundles down, telemetry up."""

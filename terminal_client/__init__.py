@@ -1,0 +1,1 @@
+"""The client a register runs: it always answers within its budget, with or without a gateway."""
