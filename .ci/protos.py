@@ -40,7 +40,7 @@ def site_packages() -> Path:
 
 
 def generate(target: Path) -> None:
-    """Write the stubs of every .proto under ``target``, gRPC stubs only for those with a service."""
+    """Write the stubs of every .proto under ``target``; gRPC stubs only where services are."""
     sources = sorted(PROTOS.rglob("*.proto"))
     services = [path for path in sources if "\nservice " in path.read_text(encoding="utf-8")]
     _protoc(sources, target, "python", "mypy")
