@@ -20,6 +20,7 @@ from terminal_client.core.modes import Mode, Tier
 from terminal_client.core.reading import DocumentError, Fields
 
 T = TypeVar("T")
+_MS = timedelta(milliseconds=1)
 
 TIERS: Mapping[str, Tier] = {tier.name.lower(): tier for tier in Tier}
 MODES: Mapping[str, Mode] = {mode.name.lower(): mode for mode in Mode}
@@ -197,7 +198,7 @@ def _check_workflow(workflow: WorkflowPolicy, path: str) -> None:
     if needed > workflow.budget:
         raise DocumentError(
             f"{path}.stages_ms",
-            f"adds up to {needed // timedelta(milliseconds=1)} ms of {workflow.budget // timedelta(milliseconds=1)} ms",
+            f"adds up to {needed // _MS} ms of {workflow.budget // _MS} ms",
             "shorten stages or raise budget_ms",
         )
     if Tier.RULES not in workflow.tiers:
