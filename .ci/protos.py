@@ -21,6 +21,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 PROTOS = ROOT / "protos"
 BUF = ROOT / ".ci" / "buf" / "node_modules" / ".bin" / "buf"
+# buf's own exit status for "found something"; any other failure means that it could not look.
+BUF_FINDINGS = 100
 MARK = "protos/posgate/v1/PUBLISHED"
 STUBS = ("*_pb2.py", "*_pb2.pyi", "*_pb2_grpc.py", "*_pb2_grpc.pyi")
 # What the contract imports from google/rpc. protoc finds them in site-packages, buf needs a copy.
@@ -117,16 +119,20 @@ def _place(path: Path, content: bytes) -> None:
     path.write_bytes(content)
 
 
-def _buf(*arguments: str) -> int:
+def _clean(*arguments: str) -> bool:
+    """Run buf and return whether it found nothing."""
     if not BUF.exists():
         raise CheckError("buf is not installed: run make buf (needs npm)")
-    return subprocess.run([str(BUF), *arguments], check=False).returncode
+    status = subprocess.run([str(BUF), *arguments], check=False).returncode
+    if status not in (0, BUF_FINDINGS):
+        raise CheckError(f"buf {arguments[0]} ended with status {status}")
+    return status == 0
 
 
 def lint() -> int:
     """Run ``buf lint`` over our own files."""
     with buf_workspace(PROTOS) as space:
-        return _buf("lint", str(space), "--path", str(space / "posgate"))
+        return 0 if _clean("lint", str(space)) else 1
 
 
 def _git(*arguments: str) -> bytes:
@@ -159,17 +165,16 @@ def _check_out(state: str, target: Path) -> None:
 
 def breaking() -> int:
     """Run ``buf breaking`` against every published state; each must still be readable."""
-    failed = 0
+    readable = True
     with buf_workspace(PROTOS) as current:
         for state in published_states():
             with tempfile.TemporaryDirectory() as scratch:
                 _check_out(state, Path(scratch))
                 with buf_workspace(Path(scratch) / "protos") as old:
-                    options = ("--against", str(old), "--path", str(current / "posgate"))
-                    status = _buf("breaking", str(current), *options)
-            print(f"against {state[:12]}: {'compatible' if status == 0 else 'BREAKING'}")
-            failed |= status
-    return 1 if failed else 0
+                    compatible = _clean("breaking", str(current), "--against", str(old))
+            print(f"against {state[:12]}: {'compatible' if compatible else 'BREAKING'}", flush=True)
+            readable = readable and compatible
+    return 0 if readable else 1
 
 
 COMMANDS: dict[str, Callable[[], int]] = {
