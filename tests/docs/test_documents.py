@@ -1,13 +1,13 @@
 """The documents keep their word: links resolve, commands exist, nothing names one machine."""
 
 import re
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.docs.markdown import ROOT, code, documents, of, prose, tracked
+
 LINK = re.compile(r"(?<!\\)\]\(\s*<?([^)\s>]+)>?(?:\s+\"[^\"]*\")?\s*\)")
 IMAGE = re.compile(r"<img[^>]+src=\"([^\"]+)\"")
 MAKE = re.compile(r"(?:^|[`$(;&|]|\s)make ((?:[a-z][a-z-]*|[A-Z]+=\S+)(?: [A-Z]+=\S+)*)")
@@ -24,35 +24,12 @@ REGISTRIES = tuple(
 MACHINE = tuple("/" + part + "/" for part in ("work", "root", "opt/pypi", "opt/wheels"))
 
 
-def tracked(*patterns: str) -> list[Path]:
-    """Return the files of the project, those not committed yet included."""
-    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--"]
-    listed = subprocess.run([*command, *patterns], cwd=ROOT, check=True, capture_output=True)
-    names = [name for name in listed.stdout.decode().split("\0") if name]
-    return sorted(ROOT / name for name in set(names) if (ROOT / name).is_file())
-
-
-def documents() -> list[Path]:
-    found = tracked("*.md")
-    assert ROOT / "README.md" in found
-    return found
-
-
-def of(path: Path) -> str:
-    return path.relative_to(ROOT).as_posix()
-
-
-def prose(path: Path) -> str:
-    """Return a document without its fenced code, in which a link is only an example."""
-    text = path.read_text(encoding="utf-8")
-    return re.sub(r"^(```|~~~).*?^\1", "", text, flags=re.MULTILINE | re.DOTALL)
-
-
 def anchors(path: Path) -> set[str]:
     """Return the anchors of a document's headings, as a forge makes them."""
     found: dict[str, int] = {}
     names = set()
-    for title in re.findall(r"^#{1,6}\s+(.*?)\s*#*$", prose(path), flags=re.MULTILINE):
+    text = prose(path.read_text(encoding="utf-8"))
+    for title in re.findall(r"^#{1,6}\s+(.*?)\s*#*$", text, flags=re.MULTILINE):
         plain = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", title)
         slug = re.sub(r"[^\w\- ]", "", plain.lower()).replace(" ", "-")
         count = found.get(slug, 0)
@@ -62,7 +39,7 @@ def anchors(path: Path) -> set[str]:
 
 
 def relative_links(path: Path) -> Iterator[str]:
-    text = prose(path)
+    text = prose(path.read_text(encoding="utf-8"))
     for target in [*LINK.findall(text), *IMAGE.findall(text)]:
         if not re.match(r"[a-z][a-z0-9+.-]*:", target):
             yield target
@@ -85,14 +62,6 @@ def make_targets() -> set[str]:
     return set(re.findall(r"^([a-z][a-z-]*):", makefile, flags=re.MULTILINE))
 
 
-def code_in(path: Path) -> str:
-    """Return the fenced and inline code of a document."""
-    text = path.read_text(encoding="utf-8")
-    fenced = re.findall(r"^```[^\n]*\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
-    inline = re.findall(r"`([^`\n]+)`", prose(path))
-    return "\n".join([*fenced, *inline])
-
-
 def make_commands(text: str) -> set[str]:
     words = {word for match in MAKE.findall(text) for word in match.split()}
     return {word for word in words if "=" not in word}
@@ -100,11 +69,12 @@ def make_commands(text: str) -> set[str]:
 
 @pytest.mark.parametrize("path", documents(), ids=of)
 def test_every_make_command_in_a_document_exists(path: Path) -> None:
-    assert make_commands(code_in(path)) - make_targets() == set()
+    assert make_commands(code(path.read_text(encoding="utf-8"))) - make_targets() == set()
 
 
 def test_the_readme_names_the_two_commands_and_help_lists_every_target() -> None:
-    assert {"demo", "test"} <= make_commands(code_in(ROOT / "README.md"))
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert {"demo", "test"} <= make_commands(code(readme))
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     explained = set(re.findall(r"^([a-z][a-z-]*):.*## \S", makefile, flags=re.MULTILINE))
     assert make_targets() == explained
