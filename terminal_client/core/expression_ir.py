@@ -14,64 +14,23 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-INT64_MIN: Final = -(2**63)
-INT64_MAX: Final = 2**63 - 1
-
-# What a literal, a list's element or a field holds while it is evaluated.
-Value = object
-
-
-@dataclass(frozen=True, slots=True)
-class ValueType:
-    """A type: ``kind`` is int | bool | string | list | map | message | none.
-
-    ``parameters`` holds a list's element type, or a map's key and value type; ``message`` names
-    the message. ``none`` is the element type of an empty literal: it fits every type.
-    """
-
-    kind: str
-    parameters: tuple[ValueType, ...] = ()
-    message: str = ""
-
-    def __str__(self) -> str:
-        if self.parameters:
-            return f"{self.kind}({', '.join(map(str, self.parameters))})"
-        return self.message or self.kind
-
-
-INT: Final = ValueType("int")
-BOOL: Final = ValueType("bool")
-STRING: Final = ValueType("string")
-NONE: Final = ValueType("none")
-
-
-def list_of(element: ValueType) -> ValueType:
-    """Return the type of a list of ``element``."""
-    return ValueType("list", (element,))
-
-
-def map_of(key: ValueType, value: ValueType) -> ValueType:
-    """Return the type of a map from ``key`` (int or string) to ``value``."""
-    return ValueType("map", (key, value))
-
-
-def message(name: str) -> ValueType:
-    """Return the type of the message called ``name`` in the schema."""
-    return ValueType("message", (), name)
-
-
-@dataclass(frozen=True, slots=True)
-class Field:
-    """A message's field. An ``optional`` one may be None in the object: it then reads as its
-    type's default (0, false, "", empty, or a message of defaults), and ``has`` is false.
-    """
-
-    type: ValueType
-    optional: bool = False
-
-
-# Message name -> field name -> field.
-Schema = Mapping[str, Mapping[str, Field]]
+from terminal_client.core.expression_signatures import COMPREHENSIONS, OPERATIONS
+from terminal_client.core.expression_types import (
+    BOOL,
+    INT,
+    INT64_MAX,
+    INT64_MIN,
+    NO_FIELD,
+    NONE,
+    STRING,
+    Field,
+    Schema,
+    Value,
+    ValueType,
+    join,
+    list_of,
+    map_of,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +46,9 @@ class LoadLimits:
     literal_chars: int = 1_024
 
 
+DEFAULT_LIMITS: Final = LoadLimits()
+
+
 class ExpressionLoadError(ValueError):
     """The JSON is no expression of the declared types.
 
@@ -95,12 +57,14 @@ class ExpressionLoadError(ValueError):
             UNKNOWN_VARIABLE | UNKNOWN_FIELD.
         path: where in the JSON, as indexes from the root: ``(2, 1)`` is the first argument of the
             second argument.
+        text: what is wrong, for a person.
     """
 
     def __init__(self, code: str, path: tuple[int, ...], text: str) -> None:
         super().__init__(f"{code} at {list(path)}: {text}")
         self.code = code
         self.path = path
+        self.text = text
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +83,7 @@ class Node:
     value: Value = None
     slot: int = 0
     name: str = ""
-    field: Field = Field(NONE)
+    field: Field = NO_FIELD
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,115 +106,7 @@ class Variables:
 
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
-_SCALARS = ("int", "bool", "string")
 _Args = Sequence[Node]
-
-
-def _join(left: ValueType, right: ValueType) -> ValueType | None:
-    """Return the type that both fit, or None."""
-    if left == right or right == NONE:
-        return left
-    if left == NONE:
-        return right
-    if left.kind != right.kind or not left.parameters:
-        return None
-    joined = tuple(map(_join, left.parameters, right.parameters))
-    kept = tuple(item for item in joined if item is not None)
-    return ValueType(left.kind, kept) if len(kept) == len(joined) else None
-
-
-def _comparable(kind: ValueType) -> bool:
-    return kind.kind != "message" and all(map(_comparable, kind.parameters))
-
-
-def _ordered(args: _Args) -> ValueType | None:
-    return BOOL if args[0].type == args[1].type and args[0].type.kind in _SCALARS else None
-
-
-def _equal(args: _Args) -> ValueType | None:
-    joined = _join(args[0].type, args[1].type)
-    return BOOL if joined is not None and _comparable(joined) else None
-
-
-def _added(args: _Args) -> ValueType | None:
-    joined = _join(args[0].type, args[1].type)
-    return joined if joined is not None and joined.kind in ("int", "string", "list") else None
-
-
-def _contained(args: _Args) -> ValueType | None:
-    item, where = args[0].type, args[1].type
-    if where.kind not in ("list", "map") or not _comparable(item):
-        return None
-    return BOOL if _join(item, where.parameters[0]) is not None else None
-
-
-def _indexed(args: _Args) -> ValueType | None:
-    where, key = args[0].type, args[1].type
-    if where.kind == "list" and key == INT:
-        return where.parameters[0]
-    if where.kind == "map" and _join(where.parameters[0], key) is not None:
-        return where.parameters[1]
-    return None
-
-
-def _chosen(args: _Args) -> ValueType | None:
-    return _join(args[1].type, args[2].type) if args[0].type == BOOL else None
-
-
-def _fixed(result: ValueType, *expected: ValueType) -> Callable[[_Args], ValueType | None]:
-    return lambda args: result if tuple(arg.type for arg in args) == expected else None
-
-
-def _converted(result: ValueType, *sources: ValueType) -> Callable[[_Args], ValueType | None]:
-    return lambda args: result if args[0].type in sources else None
-
-
-def _sized(args: _Args) -> ValueType | None:
-    return INT if args[0].type.kind in ("string", "list", "map") else None
-
-
-def _all_bool(args: _Args) -> ValueType | None:
-    return BOOL if all(arg.type == BOOL for arg in args) else None
-
-
-# Operation -> number of arguments (0: two or more), result type from the arguments' types.
-_OPERATIONS: Final[Mapping[str, tuple[int, Callable[[_Args], ValueType | None]]]] = {
-    "and": (0, _all_bool),
-    "or": (0, _all_bool),
-    "not": (1, _fixed(BOOL, BOOL)),
-    "if": (3, _chosen),
-    "eq": (2, _equal),
-    "ne": (2, _equal),
-    "lt": (2, _ordered),
-    "le": (2, _ordered),
-    "gt": (2, _ordered),
-    "ge": (2, _ordered),
-    "add": (2, _added),
-    "sub": (2, _fixed(INT, INT, INT)),
-    "mul": (2, _fixed(INT, INT, INT)),
-    "div": (2, _fixed(INT, INT, INT)),
-    "mod": (2, _fixed(INT, INT, INT)),
-    "neg": (1, _fixed(INT, INT)),
-    "in": (2, _contained),
-    "index": (2, _indexed),
-    "size": (1, _sized),
-    "contains": (2, _fixed(BOOL, STRING, STRING)),
-    "starts_with": (2, _fixed(BOOL, STRING, STRING)),
-    "ends_with": (2, _fixed(BOOL, STRING, STRING)),
-    "int": (1, _converted(INT, STRING)),
-    "string": (1, _converted(STRING, INT, BOOL)),
-    "bool": (1, _converted(BOOL, STRING)),
-}
-
-# Comprehension -> number of bodies.
-_COMPREHENSIONS: Final[Mapping[str, int]] = {
-    "all": 1,
-    "exists": 1,
-    "exists_one": 1,
-    "filter": 1,
-    "map": 1,
-    "filter_map": 2,
-}
 
 
 def _cost(args: _Args) -> int:
@@ -287,9 +143,9 @@ class _Checker:
         if not source or not isinstance(source[0], str):
             raise ExpressionLoadError("UNKNOWN_OPERATION", path, "an operation's name comes first")
         op, arguments = source[0], source[1:]
-        if op in _OPERATIONS:
+        if op in OPERATIONS:
             return self._operation(op, arguments, scope, path)
-        if op in _COMPREHENSIONS:
+        if op in COMPREHENSIONS:
             return self._comprehension(op, arguments, scope, path)
         special = {"var": self._var, "field": self._field, "has": self._field}
         special |= {"list": self._list, "dict": self._dict}
@@ -302,11 +158,14 @@ class _Checker:
             return Node("const", BOOL, value=source)
         if isinstance(source, int) and INT64_MIN <= source <= INT64_MAX:
             return Node("const", INT, value=source)
-        if isinstance(source, str) and len(source) <= self._limits.literal_chars:
-            # A lone surrogate is no Unicode text: it could not have come from a rule's source.
-            if not any("\ud800" <= char <= "\udfff" for char in source):
-                return Node("const", STRING, value=source)
+        if isinstance(source, str) and self._is_text(source):
+            return Node("const", STRING, value=source)
         raise ExpressionLoadError("BAD_LITERAL", path, f"a {type(source).__name__}")
+
+    def _is_text(self, source: str) -> bool:
+        # A lone surrogate is no Unicode text: it could not have come from a rule's source.
+        surrogate = any("\ud800" <= char <= "\udfff" for char in source)
+        return len(source) <= self._limits.literal_chars and not surrogate
 
     def _arguments(
         self, arguments: Sequence[object], scope: Variables, path: tuple[int, ...]
@@ -316,11 +175,11 @@ class _Checker:
     def _operation(
         self, op: str, arguments: Sequence[object], scope: Variables, path: tuple[int, ...]
     ) -> Node:
-        arity, result_of = _OPERATIONS[op]
+        arity, result_of = OPERATIONS[op]
         if len(arguments) != arity and (arity or len(arguments) < 2):
             raise ExpressionLoadError("BAD_ARITY", path, f"{op} takes {arity or 'two or more'}")
         args = self._arguments(arguments, scope, path)
-        result = result_of(args)
+        result = result_of([arg.type for arg in args])
         if result is None:
             given = ", ".join(str(arg.type) for arg in args)
             raise ExpressionLoadError("BAD_TYPE", path, f"{op} of ({given})")
@@ -330,7 +189,7 @@ class _Checker:
         self, op: str, arguments: Sequence[object], scope: Variables, path: tuple[int, ...]
     ) -> Node:
         """``[op, range, variable, body, ...]``: a list's items, or a map's keys in order."""
-        bodies = _COMPREHENSIONS[op]
+        bodies = COMPREHENSIONS[op]
         if len(arguments) != 2 + bodies:
             raise ExpressionLoadError("BAD_ARITY", path, f"{op} takes {2 + bodies}")
         over = self.check(arguments[0], scope, (*path, 1))
@@ -401,7 +260,7 @@ class _Checker:
     def _common(self, args: _Args, path: tuple[int, ...]) -> ValueType:
         common = NONE
         for arg in args:
-            joined = _join(common, arg.type)
+            joined = join(common, arg.type)
             if joined is None:
                 raise ExpressionLoadError("BAD_TYPE", path, f"{arg.type} among {common}")
             common = joined
@@ -412,7 +271,7 @@ def check(
     source: object,
     schema: Schema,
     variables: Mapping[str, ValueType],
-    limits: LoadLimits = LoadLimits(),
+    limits: LoadLimits = DEFAULT_LIMITS,
 ) -> Node:
     """Return the typed tree of ``source``, an expression as `json.loads` gives it.
 

@@ -1,0 +1,1 @@
+"""The desk side of bundles: what turns authored rules and models into signed releases."""

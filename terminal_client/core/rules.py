@@ -1,0 +1,307 @@
+"""The rules: signed statements about a basket or a line, judged the same way on every machine.
+
+Owns reading a rule set and evaluating it. A rule set is immutable and thread-safe; evaluating it
+is a pure function of the input, always ends within the set's budget and never raises: a rule that
+has no value, or no budget left, becomes a finding with a code.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from terminal_client.core.decision import Action, OperatorPrompt, Reason, Verdict, highest
+from terminal_client.core.expression import (
+    ErrorCode,
+    Expression,
+    ExpressionError,
+    ExpressionLoadError,
+    Frame,
+    charge,
+    load,
+)
+from terminal_client.core.expression_types import BOOL, ValueType, message, schema_of
+from terminal_client.core.policy import VERDICTS
+from terminal_client.core.reading import DocumentError, Fields
+from terminal_client.core.rule_input import RuleInput
+
+RULE_ERROR: Final = "RULE_ERROR"
+"""The reason when a rule had no value; the detail says which `ErrorCode`."""
+
+BUDGET_EXHAUSTED: Final = "BUDGET_EXHAUSTED"
+"""The reason when a rule, or the whole set, ran out of budget."""
+
+
+class Scope(StrEnum):
+    """What a rule is about."""
+
+    BASKET = "basket"
+    LINE = "line"
+
+
+class OnError(StrEnum):
+    """What a rule without a value means."""
+
+    SKIP = "skip"
+    REVIEW = "review"
+
+
+# NamedValue.kind is the core's own: the contract has no such field.
+SCHEMA: Final = schema_of(RuleInput, hidden=("NamedValue.kind",))
+"""What rules can read: message name -> field name -> field."""
+
+_BASKET_VARIABLES: Final = {"basket": message("Basket"), "context": message("RuleContext")}
+VARIABLES: Final[Mapping[Scope, Mapping[str, ValueType]]] = {
+    Scope.BASKET: _BASKET_VARIABLES,
+    Scope.LINE: {**_BASKET_VARIABLES, "line": message("LineItem")},
+}
+"""The variables of a rule's condition, by scope."""
+
+_LINE_SLOT: Final = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """When ``when`` holds, ``verdict`` for ``reason_code``.
+
+    Lower ``priority`` comes first. ``prompt_id`` may be empty: nothing to show.
+    """
+
+    rule_id: str
+    workflow: str
+    priority: int
+    scope: Scope
+    when: Expression
+    verdict: Verdict
+    reason_code: str
+    prompt_id: str = ""
+    action: Action = Action.NONE
+    on_error: OnError = OnError.REVIEW
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A rule that held, or that had no value: then ``error`` says why.
+
+    ``line_number`` is 0 for a rule about the basket, and where the budget ran out.
+    """
+
+    rule: Rule
+    line_number: int = 0
+    error: ErrorCode | None = None
+
+    @property
+    def verdict(self) -> Verdict:
+        """What the finding asks for."""
+        if self.error is None:
+            return self.rule.verdict
+        return Verdict.REVIEW if self.rule.on_error is OnError.REVIEW else Verdict.APPROVE
+
+    @property
+    def reason(self) -> Reason | None:
+        """Why; None for an error that the rule says to skip."""
+        if self.error is None:
+            return Reason(
+                code=self.rule.reason_code,
+                rule_id=self.rule.rule_id,
+                line_number=self.line_number,
+            )
+        if self.rule.on_error is OnError.SKIP:
+            return None
+        exhausted = self.error is ErrorCode.BUDGET_EXHAUSTED
+        return Reason(
+            code=BUDGET_EXHAUSTED if exhausted else RULE_ERROR,
+            rule_id=self.rule.rule_id,
+            line_number=self.line_number,
+            detail=self.error.value,
+        )
+
+    @property
+    def prompt(self) -> OperatorPrompt | None:
+        """What to show at the lane; the text is the bundle's, by ``prompt_id``."""
+        if self.error is not None or not self.rule.prompt_id:
+            return None
+        return OperatorPrompt(
+            prompt_id=self.rule.prompt_id, action=self.rule.action, line_number=self.line_number
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuleOutcome:
+    """What a rule set found.
+
+    ``findings`` is the trace: in the order of the rules, then of the lines. ``spent`` counts the
+    nodes charged. ``exhausted``: the set's own limits cut it short.
+    """
+
+    findings: tuple[Finding, ...]
+    spent: int
+    exhausted: bool
+
+    def verdict(self, workflow: str) -> Verdict:
+        """Return the highest verdict of the workflow's findings, APPROVE without any."""
+        return highest(finding.verdict for finding in self._of(workflow))
+
+    def reasons(self, workflow: str) -> tuple[Reason, ...]:
+        """Return the reasons of the workflow's findings, in order."""
+        reasons = (finding.reason for finding in self._of(workflow))
+        return tuple(reason for reason in reasons if reason is not None)
+
+    def prompts(self, workflow: str) -> tuple[OperatorPrompt, ...]:
+        """Return what to show for the workflow, in order, nothing twice."""
+        prompts = (finding.prompt for finding in self._of(workflow))
+        return tuple(dict.fromkeys(prompt for prompt in prompts if prompt is not None))
+
+    @property
+    def notices(self) -> tuple[Reason, ...]:
+        """What concerns the whole set: that it was cut short."""
+        return (Reason(code=BUDGET_EXHAUSTED),) if self.exhausted else ()
+
+    def _of(self, workflow: str) -> Iterable[Finding]:
+        return (finding for finding in self.findings if finding.rule.workflow == workflow)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuleLimits:
+    """What evaluating a set may cost at most.
+
+    ``rule_nodes`` and ``set_nodes`` are nodes charged (docs/rules.md); a rule's allowance is
+    shared by its lines. Once there are ``findings`` findings, the rules that are left find
+    nothing but BUDGET_EXHAUSTED.
+    """
+
+    rule_nodes: int = 250_000
+    set_nodes: int = 2_000_000
+    findings: int = 2_000
+
+
+DEFAULT_RULE_LIMITS: Final = RuleLimits()
+
+
+class RuleSet:
+    """Rules in their order: priority, then id.
+
+    Attributes:
+        rules: all of them.
+    """
+
+    def __init__(self, rules: Iterable[Rule], limits: RuleLimits = DEFAULT_RULE_LIMITS) -> None:
+        self.rules: tuple[Rule, ...] = tuple(
+            sorted(rules, key=lambda rule: (rule.priority, rule.rule_id))
+        )
+        self._limits = limits
+        self._slots = max((rule.when.slots for rule in self.rules), default=0)
+
+    def evaluate(
+        self, rule_input: RuleInput, workflows: Collection[str] | None = None
+    ) -> RuleOutcome:
+        """Judge every rule, or those of ``workflows``; rules of scope line, every line not voided.
+
+        ``rule_input.line`` is not read. Never raises for any input that the contract can express.
+        """
+        basket, context = rule_input.basket, rule_input.context
+        frame: Frame = [0, basket, context, *[None] * self._slots]
+        whole = ((0, None),)
+        lines = [(line.line_number, line) for line in basket.lines if not line.voided]
+        left, exhausted = self._limits.set_nodes, False
+        findings: list[Finding] = []
+        for rule in self.rules:
+            if workflows is not None and rule.workflow not in workflows:
+                continue
+            if len(findings) >= self._limits.findings:
+                left = 0
+            frame[0] = allowance = min(self._limits.rule_nodes, left)
+            _judge(rule, frame, lines if rule.scope is Scope.LINE else whole, findings)
+            exhausted |= frame[0] < 0 and allowance == left
+            left -= allowance - max(frame[0], 0)
+        spent = self._limits.set_nodes - left
+        return RuleOutcome(findings=tuple(findings), spent=spent, exhausted=exhausted)
+
+
+def _judge(
+    rule: Rule, frame: Frame, subjects: Sequence[tuple[int, object]], findings: list[Finding]
+) -> None:
+    """Append what ``rule`` finds on ``subjects``: (line number, line) pairs."""
+    run = rule.when.run
+    try:
+        charge(frame, rule.when.cost * len(subjects))
+        for number, frame[_LINE_SLOT] in subjects:
+            try:
+                if run(frame):
+                    findings.append(Finding(rule, number))
+            except ExpressionError as error:
+                if error.code is ErrorCode.BUDGET_EXHAUSTED:
+                    raise
+                findings.append(Finding(rule, number, error.code))
+    except ExpressionError as error:
+        findings.append(Finding(rule, 0, error.code))
+
+
+_RULE_ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+_WORKFLOW = re.compile(r"[a-z][a-z0-9_]{0,63}")
+_REASON_CODE = re.compile(r"[A-Z][A-Z0-9_]{0,63}")
+_PROMPT_ID = re.compile(r"([a-z0-9][a-z0-9._-]{0,63})?")
+_ACTIONS: Final = {action.name.lower(): action for action in Action}
+
+
+def read_rules(
+    value: object, path: str = "rules", limits: RuleLimits = DEFAULT_RULE_LIMITS
+) -> RuleSet:
+    """Read a rule set from its JSON value, a list of rules.
+
+    Raises:
+        DocumentError: a rule is missing something, mistyped, unknown or does not load.
+    """
+    outer = Fields({"rules": value}, "")
+    rules = outer.items("rules", lambda item, at: _read_rule(item, at.replace("rules", path, 1)))
+    seen: set[str] = set()
+    for number, rule in enumerate(rules):
+        if rule.rule_id in seen:
+            raise DocumentError(f"{path}[{number}].id", f"{rule.rule_id} comes twice", "rename one")
+        seen.add(rule.rule_id)
+    return RuleSet(rules, limits)
+
+
+def _read_rule(value: object, path: str) -> Rule:
+    fields = Fields(value, path)
+    scope = fields.choice("scope", {scope.value: scope for scope in Scope}, "basket")
+    rule = Rule(
+        rule_id=_name(fields, "id", _RULE_ID),
+        workflow=_name(fields, "workflow", _WORKFLOW),
+        priority=fields.integer("priority", 0, 1_000_000, 1_000),
+        scope=scope,
+        when=_condition(fields, scope),
+        verdict=fields.choice("verdict", VERDICTS),
+        reason_code=_name(fields, "reason_code", _REASON_CODE),
+        prompt_id=_name(fields, "prompt_id", _PROMPT_ID, ""),
+        action=fields.choice("action", _ACTIONS, "none"),
+        on_error=fields.choice("on_error", {word.value: word for word in OnError}, "review"),
+    )
+    # The text that the condition was compiled from: for people, never evaluated.
+    fields.text("cel", "", 16_384)
+    fields.close()
+    return rule
+
+
+def _name(fields: Fields, key: str, pattern: re.Pattern[str], default: str | None = None) -> str:
+    name = fields.text(key, default)
+    if not pattern.fullmatch(name):
+        raise DocumentError(fields.at(key), f"is {name!r:.40}", f"match {pattern.pattern}")
+    return name
+
+
+def _condition(fields: Fields, scope: Scope) -> Expression:
+    source = fields.raw("when")
+    try:
+        condition = load(source, SCHEMA, VARIABLES[scope])
+    except ExpressionLoadError as error:
+        place = "".join(f"[{index}]" for index in error.path)
+        raise DocumentError(
+            f"{fields.at('when')}{place}", f"{error.code}: {error.text}", "compile the rule anew"
+        ) from error
+    if condition.type != BOOL:
+        raise DocumentError(fields.at("when"), f"is {condition.type}", "write a condition: a bool")
+    return condition
