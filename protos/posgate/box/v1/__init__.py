@@ -1,0 +1,1 @@
+"""Control drives, serving executes: ``posgate.box.v1``."""
