@@ -238,12 +238,13 @@ def _at_most(
 
 def _instant(fields: Fields, key: str) -> datetime:
     text = fields.text(key, longest=32)
+    problem = fields.at(key), f"is {text!r}", "write YYYY-MM-DDThh:mm:ssZ"
+    if not _EXPIRES.match(text):
+        raise DocumentError(*problem)
     try:
-        if not _EXPIRES.match(text):
-            raise ValueError(text)
         return datetime.fromisoformat(text).astimezone(UTC)
     except ValueError as error:
-        raise DocumentError(fields.at(key), f"is {text!r}", "write YYYY-MM-DDThh:mm:ssZ") from error
+        raise DocumentError(*problem) from error
 
 
 def _matches(path: str, pattern: str) -> bool:
