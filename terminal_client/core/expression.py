@@ -26,7 +26,7 @@ __all__ = [
     "ExpressionLoadError",
     "Frame",
     "LoadLimits",
-    "charge",
+    "Run",
     "load",
 ]
 

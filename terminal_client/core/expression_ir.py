@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from terminal_client.core.expression_signatures import COMPREHENSIONS, OPERATIONS
+from terminal_client.core.expression_signatures import COMPREHENSIONS, OPERATIONS, fits
 from terminal_client.core.expression_types import (
     BOOL,
     INT,
@@ -27,6 +27,7 @@ from terminal_client.core.expression_types import (
     Schema,
     Value,
     ValueType,
+    item_type,
     join,
     list_of,
     map_of,
@@ -193,14 +194,15 @@ class _Checker:
         if len(arguments) != 2 + bodies:
             raise ExpressionLoadError("BAD_ARITY", path, f"{op} takes {2 + bodies}")
         over = self.check(arguments[0], scope, (*path, 1))
-        if over.type.kind not in ("list", "map"):
+        item = item_type(over.type)
+        if item is None:
             raise ExpressionLoadError("BAD_TYPE", (*path, 1), f"{op} over {over.type}")
-        inner, slot = scope.bind(self._name(arguments[1], (*path, 2)), over.type.parameters[0])
-        args = tuple(self.check(item, inner, (*path, i)) for i, item in enumerate(arguments[2:], 3))
+        inner, slot = scope.bind(self._name(arguments[1], (*path, 2)), item)
+        args = tuple(self.check(body, inner, (*path, i)) for i, body in enumerate(arguments[2:], 3))
         tests = args[:-1] if op in ("map", "filter_map") else args
-        if any(test.type != BOOL for test in tests):
+        if not all(fits(test.type, BOOL) for test in tests):
             raise ExpressionLoadError("BAD_TYPE", path, f"the condition of {op} is no bool")
-        results = {"filter": list_of(over.type.parameters[0])}
+        results = {"filter": list_of(item)}
         results |= dict.fromkeys(("map", "filter_map"), list_of(args[-1].type))
         cost = over.cost + _cost(args)
         return Node(op, results.get(op, BOOL), (over, *args), cost, slot=slot)

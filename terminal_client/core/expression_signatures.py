@@ -5,10 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-from terminal_client.core.expression_types import BOOL, INT, STRING, ValueType, join
+from terminal_client.core.expression_types import BOOL, INT, STRING, ValueType, item_type, join
 
-_SCALARS = ("int", "bool", "string")
+# "none" is the type of what never is: an item of an empty literal.
+_SCALARS = ("int", "bool", "string", "none")
+_ADDABLE = ("int", "string", "list", "none")
 Types = Sequence[ValueType]
+
+
+def fits(given: ValueType, wanted: ValueType) -> bool:
+    """Tell whether a value of type ``given`` can stand where ``wanted`` is asked for."""
+    return join(given, wanted) == wanted
 
 
 def _comparable(kind: ValueType) -> bool:
@@ -16,7 +23,8 @@ def _comparable(kind: ValueType) -> bool:
 
 
 def _ordered(types: Types) -> ValueType | None:
-    return BOOL if types[0] == types[1] and types[0].kind in _SCALARS else None
+    joined = join(types[0], types[1])
+    return BOOL if joined is not None and joined.kind in _SCALARS else None
 
 
 def _equal(types: Types) -> ValueType | None:
@@ -26,43 +34,42 @@ def _equal(types: Types) -> ValueType | None:
 
 def _added(types: Types) -> ValueType | None:
     joined = join(types[0], types[1])
-    return joined if joined is not None and joined.kind in ("int", "string", "list") else None
+    return joined if joined is not None and joined.kind in _ADDABLE else None
 
 
 def _contained(types: Types) -> ValueType | None:
-    item, where = types[0], types[1]
-    if where.kind not in ("list", "map") or not _comparable(item):
+    item, where = types
+    element = item_type(where)
+    if element is None or not _comparable(item):
         return None
-    return BOOL if join(item, where.parameters[0]) is not None else None
+    return BOOL if join(item, element) is not None else None
 
 
 def _indexed(types: Types) -> ValueType | None:
-    where, key = types[0], types[1]
-    if where.kind == "list" and key == INT:
-        return where.parameters[0]
-    if where.kind == "map" and join(where.parameters[0], key) is not None:
-        return where.parameters[1]
-    return None
+    where, key = types
+    if where.kind == "map":
+        return where.parameters[1] if join(where.parameters[0], key) is not None else None
+    return item_type(where) if fits(key, INT) else None
 
 
 def _chosen(types: Types) -> ValueType | None:
-    return join(types[1], types[2]) if types[0] == BOOL else None
+    return join(types[1], types[2]) if fits(types[0], BOOL) else None
 
 
 def _fixed(result: ValueType, *expected: ValueType) -> Callable[[Types], ValueType | None]:
-    return lambda types: result if tuple(types) == expected else None
+    return lambda types: result if all(map(fits, types, expected)) else None
 
 
 def _converted(result: ValueType, *sources: ValueType) -> Callable[[Types], ValueType | None]:
-    return lambda types: result if types[0] in sources else None
+    return lambda types: result if any(fits(types[0], source) for source in sources) else None
 
 
 def _sized(types: Types) -> ValueType | None:
-    return INT if types[0].kind in ("string", "list", "map") else None
+    return INT if types[0] == STRING or item_type(types[0]) is not None else None
 
 
 def _all_bool(types: Types) -> ValueType | None:
-    return BOOL if all(item == BOOL for item in types) else None
+    return BOOL if all(fits(item, BOOL) for item in types) else None
 
 
 # Operation -> number of arguments (0: two or more), result type from the arguments' types.

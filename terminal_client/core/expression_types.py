@@ -25,7 +25,8 @@ class ValueType:
     """A type: ``kind`` is int | bool | string | list | map | message | none.
 
     ``parameters`` holds a list's element type, or a map's key and value type; ``message`` names
-    the message. ``none`` is the element type of an empty literal: it fits every type.
+    the message. ``none`` is the element type of an empty literal: no value has it, so that it
+    fits wherever a type is asked for.
     """
 
     kind: str
@@ -90,6 +91,13 @@ def join(left: ValueType, right: ValueType) -> ValueType | None:
     joined = tuple(map(join, left.parameters, right.parameters))
     kept = tuple(item for item in joined if item is not None)
     return ValueType(left.kind, kept) if len(kept) == len(joined) else None
+
+
+def item_type(kind: ValueType) -> ValueType | None:
+    """Return the type of a list's items or a map's keys; None for what has neither."""
+    if kind.kind in ("list", "map"):
+        return kind.parameters[0]
+    return kind if kind == NONE else None
 
 
 def schema_of(*roots: type, hidden: Collection[str] = ()) -> Schema:

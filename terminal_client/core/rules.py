@@ -8,11 +8,12 @@ has no value, or no budget left, becomes a finding with a code.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from terminal_client.core.basket import LineItem
 from terminal_client.core.decision import Action, OperatorPrompt, Reason, Verdict, highest
 from terminal_client.core.expression import (
     ErrorCode,
@@ -20,7 +21,7 @@ from terminal_client.core.expression import (
     ExpressionError,
     ExpressionLoadError,
     Frame,
-    charge,
+    Run,
     load,
 )
 from terminal_client.core.expression_types import BOOL, ValueType, message, schema_of
@@ -61,6 +62,8 @@ VARIABLES: Final[Mapping[Scope, Mapping[str, ValueType]]] = {
 """The variables of a rule's condition, by scope."""
 
 _LINE_SLOT: Final = 3
+# A line and its number, or (0, None) for the basket.
+_Subject = tuple[int, LineItem | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,6 +197,10 @@ class RuleSet:
         )
         self._limits = limits
         self._slots = max((rule.when.slots for rule in self.rules), default=0)
+        # What the loop below needs of each rule, looked up once.
+        self._steps = tuple(
+            (rule, rule.when.run, rule.when.cost, rule.scope is Scope.LINE) for rule in self.rules
+        )
 
     def evaluate(
         self, rule_input: RuleInput, workflows: Collection[str] | None = None
@@ -202,42 +209,50 @@ class RuleSet:
 
         ``rule_input.line`` is not read. Never raises for any input that the contract can express.
         """
-        basket, context = rule_input.basket, rule_input.context
-        frame: Frame = [0, basket, context, *[None] * self._slots]
-        whole = ((0, None),)
-        lines = [(line.line_number, line) for line in basket.lines if not line.voided]
-        left, exhausted = self._limits.set_nodes, False
+        basket = rule_input.basket
+        frame: Frame = [0, basket, rule_input.context, *[None] * self._slots]
+        whole: list[_Subject] = [(0, None)]
+        lines: list[_Subject] = [
+            (line.line_number, line) for line in basket.lines if not line.voided
+        ]
+        limits, left, exhausted = self._limits, self._limits.set_nodes, False
         findings: list[Finding] = []
-        for rule in self.rules:
+        for rule, run, cost, by_line in self._steps:
             if workflows is not None and rule.workflow not in workflows:
                 continue
-            if len(findings) >= self._limits.findings:
+            if len(findings) >= limits.findings:
                 left = 0
-            frame[0] = allowance = min(self._limits.rule_nodes, left)
-            _judge(rule, frame, lines if rule.scope is Scope.LINE else whole, findings)
-            exhausted |= frame[0] < 0 and allowance == left
-            left -= allowance - max(frame[0], 0)
-        spent = self._limits.set_nodes - left
+            subjects = lines if by_line else whole
+            allowance = limits.rule_nodes if limits.rule_nodes < left else left
+            frame[0] = allowance - cost * len(subjects)
+            _judge(rule, run, frame, subjects, findings)
+            if frame[0] < 0:
+                findings.append(Finding(rule, 0, ErrorCode.BUDGET_EXHAUSTED))
+                exhausted |= allowance == left
+                frame[0] = 0
+            left -= allowance - frame[0]
+        spent = limits.set_nodes - left
         return RuleOutcome(findings=tuple(findings), spent=spent, exhausted=exhausted)
 
 
 def _judge(
-    rule: Rule, frame: Frame, subjects: Sequence[tuple[int, object]], findings: list[Finding]
+    rule: Rule,
+    run: Run,
+    frame: Frame,
+    subjects: list[_Subject],
+    findings: list[Finding],
 ) -> None:
-    """Append what ``rule`` finds on ``subjects``: (line number, line) pairs."""
-    run = rule.when.run
-    try:
-        charge(frame, rule.when.cost * len(subjects))
-        for number, frame[_LINE_SLOT] in subjects:
-            try:
-                if run(frame):
-                    findings.append(Finding(rule, number))
-            except ExpressionError as error:
-                if error.code is ErrorCode.BUDGET_EXHAUSTED:
-                    raise
-                findings.append(Finding(rule, number, error.code))
-    except ExpressionError as error:
-        findings.append(Finding(rule, 0, error.code))
+    """Append what ``rule`` finds on ``subjects``, until the budget in the frame is below zero."""
+    if frame[0] < 0:
+        return
+    for number, frame[_LINE_SLOT] in subjects:
+        try:
+            if run(frame):
+                findings.append(Finding(rule, number))
+        except ExpressionError as error:
+            if frame[0] < 0:
+                return
+            findings.append(Finding(rule, number, error.code))
 
 
 _RULE_ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
@@ -255,8 +270,9 @@ def read_rules(
     Raises:
         DocumentError: a rule is missing something, mistyped, unknown or does not load.
     """
-    outer = Fields({"rules": value}, "")
-    rules = outer.items("rules", lambda item, at: _read_rule(item, at.replace("rules", path, 1)))
+    if not isinstance(value, list | tuple):
+        raise DocumentError(path, "is not a list", "write [...]")
+    rules = [read_rule(item, f"{path}[{number}]") for number, item in enumerate(value)]
     seen: set[str] = set()
     for number, rule in enumerate(rules):
         if rule.rule_id in seen:
@@ -265,7 +281,12 @@ def read_rules(
     return RuleSet(rules, limits)
 
 
-def _read_rule(value: object, path: str) -> Rule:
+def read_rule(value: object, path: str) -> Rule:
+    """Read one rule from its JSON value.
+
+    Raises:
+        DocumentError: the rule is missing something, mistyped, unknown or does not load.
+    """
     fields = Fields(value, path)
     scope = fields.choice("scope", {scope.value: scope for scope in Scope}, "basket")
     rule = Rule(
