@@ -2,36 +2,50 @@
 
 Owns the kinds of source that a model manifest may declare. Whoever assembles rows needs to
 know these kinds only, never what a model means: a new model on the same kinds is data. In
-a row, NaN is "unknown"; encodings happen inside the model's own graph.
+a row, NaN is "unknown"; encodings happen inside the model's own graph. A source is written
+
+* ``table:T.C``: column C of feature table T, looked up by the line's item id;
+* ``line:F`` or ``line:F/K``: the line's field F, divided by the constant K;
+* ``ratio:F/T.C`` or ``ratio:F/G``: field F over a table's column or over field G, clipped
+  to the column's range; unknown unless what it is divided by is above 0;
+* ``log:L.n`` or ``log:L.r``: the store's own log L (see ``LogGroup``), this store, this ISO
+  week before the basket's day: lines counted, and the share of them with a loyalty discount;
+* ``basket:dow``: the basket's store-local weekday, Monday 1 to Sunday 7.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import inf, nan
 
 from terminal_client.core.reading import DocumentError, Fields
 
 LINE_FIELDS = (
-    "regular_unit_price_minor",
-    "actual_unit_price_minor",
+    "shelf_minor",
+    "paid_minor",
     "extended_minor",
-    "quantity_milli",
+    "gross_minor",
+    "quantity",
     "loyalty_minor",
     "coupon_minor",
     "coupon_match_minor",
     "manual_minor",
-    "gross_minor",
 )
-"""Numbers of one line. Unit prices count ``unit_price_scale`` in; the ``*_minor`` discounts
-are sums by kind; ``gross_minor`` is ``extended_minor`` plus every discount."""
+"""Numbers of one line. ``shelf_minor`` and ``paid_minor`` are the regular and the actual
+price of one unit; ``gross_minor`` is ``extended_minor`` plus every discount; the discounts
+are sums by kind; ``quantity`` is in units."""
 
-LOG_VALUES = ("line_count", "discounted_share")
+BY_ITEM = "product"
+_TABLE = re.compile(r"([a-z][a-z0-9_]{0,63})\.([a-z][a-z0-9_]{0,63})\Z")
+_NUMBER = re.compile(r"[0-9]{1,12}(\.[0-9]{1,6})?\Z")
+_REMEDY = "write table:T.C, line:F/K, ratio:F/T.C, log:L.n, log:L.r or basket:dow"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableColumn:
-    """A column of a feature table, looked up by the line's item id.
+    """A column of a feature table.
 
     ``absent`` is the value for an item that a present table does not list; an absent
     table always reads as NaN.
@@ -44,41 +58,43 @@ class TableColumn:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LineValue:
-    """A field of the line, multiplied by ``scale``."""
+    """A field of the line, divided by ``divisor``."""
 
     field: str
-    scale: float = 1.0
+    divisor: float = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ratio:
-    """``over * scale / under``, clipped to ``[low, high]``; NaN unless ``under > 0``."""
+    """``over / under``, clipped to ``[low, high]``; NaN unless ``under > 0``."""
 
     over: str
     under: TableColumn | LineValue
-    scale: float = 1.0
     low: float = -inf
     high: float = inf
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoreLogValue:
-    """This store, this ISO week, before the basket's day.
+    """Counts of the store's own log: lines, or the share with a loyalty discount.
 
-    Counted by item, or by the value of table column ``by`` that items share. The share is
-    NaN where nothing was counted; by a column, an item without a value is NaN throughout.
+    Counted by item (``by`` is None), or by the value of a table's column that items share.
+    The share is NaN where nothing was counted; by a column, both are NaN for an item that
+    has no value there.
     """
 
-    value: str
+    share: bool
     by: TableColumn | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Weekday:
-    """The basket's store-local weekday: Monday 1 to Sunday 7."""
+    """The basket's store-local weekday."""
 
 
 Source = TableColumn | LineValue | Ratio | StoreLogValue | Weekday
+Logs = Mapping[str, TableColumn | None]
+"""A log's name to the column it is grouped by; None: by item."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,93 +108,97 @@ class Feature:
     high: float = inf
 
 
-def tables_of(feature: Feature) -> frozenset[str]:
-    """Return the names of the tables that ``feature`` reads."""
-    match feature.source:
-        case TableColumn(table=table) | Ratio(under=TableColumn(table=table)):
-            return frozenset({table})
-        case StoreLogValue(by=TableColumn(table=table)):
-            return frozenset({table})
+def table_column(source: Source) -> TableColumn | None:
+    """Return the table column that ``source`` reads, if it reads one."""
+    match source:
+        case TableColumn() as column:
+            return column
+        case Ratio(under=TableColumn() as column):
+            return column
+        case StoreLogValue(by=column):
+            return column
         case _:
-            return frozenset()
+            return None
 
 
-def read_feature(value: object, path: str) -> Feature:
+def read_log(value: object, path: str) -> TableColumn | None:
+    """Read ``{"by": "product"}`` or ``{"by": "table:T.C"}``; raises DocumentError."""
+    fields = Fields(value, path)
+    by = fields.text("by", longest=140)
+    fields.text("span", "")
+    fields.close()
+    if by == BY_ITEM:
+        return None
+    kind, _, rest = by.partition(":")
+    if kind != "table":
+        raise DocumentError(fields.at("by"), f"is {by!r:.40}", "write product or table:T.C")
+    return _column(rest, nan, fields.at("by"))
+
+
+def read_feature(value: object, path: str, logs: Logs) -> Feature:
     """Read one feature from its JSON value.
 
     Raises:
         DocumentError: something is missing, mistyped or unknown.
     """
     fields = Fields(value, path)
-    inner = fields.object("source")
-    low, high = _range(fields, "min", "max")
+    low, high = _number_or(fields, "min", -inf), _number_or(fields, "max", inf)
+    if low > high:
+        raise DocumentError(fields.at("min"), "is above max", "write min <= max")
+    absent = _number_or(fields, "absent", nan)
     feature = Feature(
         name=fields.text("name", longest=64),
-        source=_read_source(inner),
+        source=_source(fields, absent, (low, high), logs),
         unit=fields.text("unit", "", longest=64),
         low=low,
         high=high,
     )
-    inner.close()
-    fields.text("note", "")
     fields.close()
     return feature
 
 
-def _read_source(fields: Fields) -> Source:
-    kind = fields.text("kind")
+def _source(fields: Fields, absent: float, limits: tuple[float, float], logs: Logs) -> Source:
+    text, path = fields.text("source", longest=200), fields.at("source")
+    kind, _, rest = text.partition(":")
     match kind:
         case "table":
-            return _column(fields)
+            return _column(rest, absent, path)
         case "line":
-            return _line(fields, "field")
+            return _line(rest, path)
         case "ratio":
-            low, high = _range(fields, "low", "high")
-            return Ratio(
-                over=_word(fields, "over", LINE_FIELDS),
-                under=_line(fields, "under") if fields.has("under") else _column(fields),
-                scale=fields.number("scale", -1e9, 1e9, 1.0),
-                low=low,
-                high=high,
-            )
-        case "store_log":
-            by = _column(fields.object("by"), closed=True) if fields.has("by") else None
-            return StoreLogValue(value=_word(fields, "value", LOG_VALUES), by=by)
-        case "weekday":
+            over, _, below = rest.partition("/")
+            under = _column(below, nan, path) if "." in below else _line(below, path)
+            return Ratio(over=_field(over, path), under=under, low=limits[0], high=limits[1])
+        case "log":
+            name, _, what = rest.partition(".")
+            if name in logs and what in ("n", "r"):
+                return StoreLogValue(share=what == "r", by=logs[name])
+            raise DocumentError(path, f"is {text!r:.80}", "name a log of `logs`, .n or .r")
+        case "basket" if rest == "dow":
             return Weekday()
-        case _:
-            raise DocumentError(
-                fields.at("kind"),
-                f"is {kind!r:.40}",
-                "write table, line, ratio, store_log, weekday",
-            )
+    raise DocumentError(path, f"is {text!r:.80}", _REMEDY)
 
 
-def _column(fields: Fields, *, closed: bool = False) -> TableColumn:
-    column = TableColumn(
-        table=fields.text("table", longest=64),
-        column=fields.text("column", longest=64),
-        absent=_number_or(fields, "absent", nan),
-    )
-    if closed:
-        fields.close()
-    return column
+def _column(text: str, absent: float, path: str) -> TableColumn:
+    match = _TABLE.match(text)
+    if match is None:
+        raise DocumentError(path, f"names {text!r:.80}", "write T.C, table and column")
+    return TableColumn(table=match[1], column=match[2], absent=absent)
 
 
-def _line(fields: Fields, key: str) -> LineValue:
-    scale = fields.number("scale", -1e9, 1e9, 1.0) if key == "field" else 1.0
-    return LineValue(field=_word(fields, key, LINE_FIELDS), scale=scale)
+def _line(text: str, path: str) -> LineValue:
+    field, slash, divisor = text.partition("/")
+    if slash and (not _NUMBER.match(divisor) or not float(divisor)):
+        raise DocumentError(path, f"divides by {divisor!r:.40}", "write a number above 0")
+    return LineValue(field=_field(field, path), divisor=float(divisor) if slash else 1.0)
 
 
-def _word(fields: Fields, key: str, words: tuple[str, ...]) -> str:
-    return fields.choice(key, {word: word for word in words})
-
-
-def _range(fields: Fields, low_key: str, high_key: str) -> tuple[float, float]:
-    low, high = _number_or(fields, low_key, -inf), _number_or(fields, high_key, inf)
-    if low > high:
-        raise DocumentError(fields.at(low_key), f"is above {high_key}", f"write <= {high_key}")
-    return low, high
+def _field(name: str, path: str) -> str:
+    if name not in LINE_FIELDS:
+        raise DocumentError(
+            path, f"names the field {name!r:.40}", f"use one of {', '.join(LINE_FIELDS)}"
+        )
+    return name
 
 
 def _number_or(fields: Fields, key: str, default: float) -> float:

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TypeVar
 
-from terminal_client.core.feature_contract import Feature, read_feature, tables_of
+from terminal_client.core.feature_contract import Feature, read_feature, read_log, table_column
 from terminal_client.core.reading import DocumentError, Fields
 
 SCHEMA = 1
@@ -88,7 +88,8 @@ class ModelManifest:
     @property
     def tables(self) -> frozenset[str]:
         """Return the feature tables its rows read."""
-        return frozenset().union(*(tables_of(feature) for feature in self.features))
+        columns = (table_column(feature.source) for feature in self.features)
+        return frozenset(column.table for column in columns if column is not None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,6 +141,7 @@ def read_manifest(value: object, path: str = "manifest") -> ModelManifest | Feat
 
 def _read_model(fields: Fields) -> ModelManifest:
     files = _files(fields)
+    logs = fields.table("logs", read_log)
     scope = fields.choice("scope", {scope.value: scope for scope in Scope}, "line")
     manifest = ModelManifest(
         name=_match(fields, "name", _NAME, "a name of [a-z0-9._-]"),
@@ -150,7 +152,7 @@ def _read_model(fields: Fields) -> ModelManifest:
         scope=scope,
         inputs=fields.items("inputs", _read_tensor),
         outputs=fields.items("outputs", _read_tensor),
-        features=fields.items("features", read_feature),
+        features=fields.items("features", lambda value, path: read_feature(value, path, logs)),
         cart=_read_cart(fields.object("cart"), files) if scope is Scope.CART else None,
         golden=_read_golden(fields.object("golden"), files),
         p95_ms=fields.number("p95_ms", 0.001, 60_000),

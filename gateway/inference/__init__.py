@@ -1,0 +1,1 @@
+"""Running models: the seam, and the runtime inside the serving process."""

@@ -1,0 +1,30 @@
+"""Errors of inference.
+
+* InferenceError
+  - ModelRefusedError     the bundle does not fit the contract or this box: do not activate
+    + CanaryError         its golden vectors came out wrong or too slow
+  - ModelFailedError      this call failed: use the next tier
+    + ModelBusyError      a call before it still holds the model
+
+A model that takes too long raises ``TimeoutError``.
+"""
+
+
+class InferenceError(Exception):
+    """Any of them."""
+
+
+class ModelRefusedError(InferenceError):
+    """The bundle does not fit the contract or this box."""
+
+
+class CanaryError(ModelRefusedError):
+    """The golden vectors came out wrong, or too slow."""
+
+
+class ModelFailedError(InferenceError):
+    """The model raised, or its output is NaN or has another shape than declared."""
+
+
+class ModelBusyError(ModelFailedError):
+    """A call that should have ended still holds the model."""

@@ -1,0 +1,56 @@
+"""What the decision engine needs of a model runtime.
+
+Two kinds of implementation exist: inside this process, and a server beside it. Both take
+the same tensors, keep the same deadline and prove themselves with the same golden vectors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from terminal_client.core.manifest import ModelManifest, TensorSpec
+
+Tensor = npt.NDArray[np.float32] | npt.NDArray[np.int64]
+Tensors = Mapping[str, Tensor]
+
+
+class Runtime(Protocol):
+    """Holds loaded models by the digest of their bundle."""
+
+    async def load(self, folder: Path, digest: str, manifest: ModelManifest) -> None:
+        """Load the model unpacked at ``folder`` beside the others.
+
+        Raises: ModelRefusedError: it does not fit the manifest or this box.
+        """
+        ...
+
+    async def infer(self, digest: str, inputs: Tensors, timeout_s: float) -> Tensors:
+        """Return the model's outputs, checked: declared names and dtypes, no NaN.
+
+        Raises:
+            TimeoutError: not done after ``timeout_s``.
+            ModelFailedError: it raised, answered wrongly, is busy or not loaded.
+        """
+        ...
+
+    async def unload(self, digest: str) -> None:
+        """Let go of a model; one that is not loaded is fine."""
+        ...
+
+    def provider(self, digest: str) -> str:
+        """Return the execution provider that runs the model; empty: not loaded."""
+        ...
+
+
+def fits(spec: TensorSpec, dtype: str, shape: tuple[int, ...]) -> bool:
+    """Tell whether a tensor keeps ``spec``: -1 there is free."""
+    return (
+        spec.dtype == dtype
+        and len(spec.shape) == len(shape)
+        and all(want in (-1, got) for want, got in zip(spec.shape, shape, strict=True))
+    )
