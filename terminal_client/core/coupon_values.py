@@ -63,8 +63,11 @@ def read_doubling(fields: Fields) -> Doubling:
 
 
 def read_identifier(fields: Fields, key: str, longest: int) -> str:
-    """Read a text of 1 to ``longest`` characters; raises DocumentError."""
+    """Read a text of 1 to ``longest`` characters without a colon; raises DocumentError."""
     text = fields.text(key, longest=longest)
-    if not text:
-        raise DocumentError(fields.at(key), "is empty", f"write 1 to {longest} characters")
+    # The colon joins campaign and code in an offer's identifier.
+    if not text or ":" in text:
+        raise DocumentError(
+            fields.at(key), f"is {text!r:.40}", f"write 1 to {longest} characters without ':'"
+        )
     return text

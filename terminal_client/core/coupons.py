@@ -98,7 +98,10 @@ class CouponBook:
     offer_ids: frozenset[str] = frozenset({GS1_8110_OFFER})
 
     def known_as(self, symbology: CouponSymbology, code: str) -> tuple[StoreCoupon, ...]:
-        """Return the coupons of that code, the campaign that ends first before the others."""
+        """Return the coupons of that code, the campaign that ends first before the others.
+
+        ``code`` may be an ``offer_id`` too: then only that campaign's coupon is meant.
+        """
         return self.coupons.get((symbology, code), ())
 
 
@@ -198,6 +201,7 @@ def _indexed(
             raise DocumentError(f"{path}[{number}]", "is there twice", "write it once a campaign")
         seen.add((symbology, coupon.offer_id))
         index[symbology, coupon.coupon_code].append(coupon)
+        index[symbology, coupon.offer_id].append(coupon)
     return {
         key: tuple(sorted(same, key=lambda c: (c.campaign.last_date, c.campaign.campaign_id)))
         for key, same in index.items()
