@@ -7,6 +7,7 @@ nothing here may ever see a float.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from terminal_client.core.reading import Fields
 
@@ -69,6 +70,7 @@ def share_out(amount_minor: int, weights: Sequence[int]) -> list[int]:
     return shares
 
 
+@dataclass(frozen=True, slots=True)
 class Price:
     """A price as shelves write it: ``amount_minor / 10**scale`` buys ``quantity_milli``.
 
@@ -76,22 +78,14 @@ class Price:
     the currency, is 1,459 at scale 1.
     """
 
-    __slots__ = ("amount_minor", "quantity_milli", "scale")
-
-    def __init__(self, amount_minor: int, scale: int = 0, quantity_milli: int = 1000) -> None:
-        self.amount_minor = amount_minor
-        self.scale = scale
-        self.quantity_milli = quantity_milli
+    amount_minor: int
+    scale: int = 0
+    quantity_milli: int = 1000
 
     def of(self, quantity_milli: int) -> int:
         """Return what ``quantity_milli`` thousandths cost, in minor units, rounded half up."""
         return divide_half_up(
             self.amount_minor * quantity_milli, self.quantity_milli * 10**self.scale
-        )
-
-    def __repr__(self) -> str:
-        return (
-            f"Price({self.amount_minor}, scale={self.scale}, quantity_milli={self.quantity_milli})"
         )
 
 

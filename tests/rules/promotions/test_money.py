@@ -110,7 +110,7 @@ def test_a_price_is_read_with_the_names_of_the_contract() -> None:
     fields = Fields({"amount_minor": 5, "unit_price_scale": 1, "price_quantity_milli": 20}, "p")
     price = read_price(fields)
     fields.close()
-    assert repr(price) == "Price(5, scale=1, quantity_milli=20)"
+    assert price == Price(5, scale=1, quantity_milli=20)
 
 
 def test_a_negative_price_is_refused_by_name() -> None:

@@ -1,0 +1,313 @@
+"""Which promotions of a phase apply, and in which order they use the units.
+
+Promotions that touch no common line, not even through others, cannot affect each other; each
+such cluster is settled by itself. Inside one, promotions apply in their order, except that a
+best-deal group takes whichever members, in whichever order, take the most off the cluster. The
+greedy answer comes first and always stands; a complete search may replace it within its nodes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence, Set
+from dataclasses import dataclass
+
+from terminal_client.core.promotion_deals import Deal, Roles, deal_of
+from terminal_client.core.promotion_model import Promotion, Resolve, Scope
+from terminal_client.core.promotion_pool import Pots, use
+
+# What a branch costs beside the questions it asks, measured in the time of one segment.
+_NODES_PER_BRANCH = 12
+_LINES_COPIED_PER_NODE = 32
+
+
+class NodesSpentError(Exception):
+    """The node budget is spent: what is settled so far is the answer."""
+
+
+class Nodes:
+    """A budget of nodes: one per segment looked at, and one per question asked."""
+
+    __slots__ = ("left", "used")
+
+    def __init__(self, budget: int) -> None:
+        self.left = max(0, budget)
+        self.used = 0
+
+    def spend(self, nodes: int) -> None:
+        """Take ``nodes`` from the budget.
+
+        Raises:
+            NodesSpentError: there are not so many; nothing is left then.
+        """
+        if nodes > self.left:
+            self.used += self.left
+            self.left = 0
+            raise NodesSpentError
+        self.left -= nodes
+        self.used += nodes
+
+    def half(self) -> Nodes:
+        """Split off half of what is left, for work that may be given up."""
+        part = Nodes(self.left // 2)
+        self.left -= part.left
+        return part
+
+    def join(self, part: Nodes) -> None:
+        """Take back what ``half`` gave and the work did not use."""
+        self.left += part.left
+        self.used += part.used
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A promotion that takes something off what the phase begins with.
+
+    ``lines`` are those it is about, in whichever role; ``opening`` is what it would do alone.
+    """
+
+    promotion: Promotion
+    roles: Roles
+    lines: frozenset[int]
+    opening: Deal
+
+    @property
+    def cost(self) -> int:
+        """What it costs to ask again, in nodes."""
+        return cost_of(self.roles)
+
+
+def cost_of(roles: Roles) -> int:
+    """Return what it costs to ask what a promotion with these roles takes off, in nodes."""
+    return 1 + sum(map(len, roles))
+
+
+Chosen = tuple[tuple[Candidate, Deal], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Candidates that are decided upon together, in their order.
+
+    ``limit``: at most one of them applies. ``best``: whichever takes the most off; otherwise
+    the first that takes anything off.
+    """
+
+    members: tuple[Candidate, ...]
+    limit: bool
+    best: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What applies in a phase. ``limited``: the search did not come to its end."""
+
+    chosen: Chosen
+    limited: bool
+
+
+def settle(candidates: Sequence[Candidate], pots: Pots, nodes: Nodes) -> Settled:
+    """Return which of a phase's candidates apply; books them in ``pots``.
+
+    ``candidates`` come in the promotions' order. Never spends more than ``nodes``.
+    """
+    clusters = _clusters(_blocks(candidates))
+    before = dict(pots)
+    greedy: list[Chosen] = []
+    limited = False
+    for blocks in clusters:
+        found, limited = _greedy(blocks, pots, nodes) if not limited else ((), True)
+        greedy.append(found)
+    chosen: list[tuple[Candidate, Deal]] = []
+    # The other half stays for the phases to come: their greedy answers matter more.
+    part = nodes.half()
+    for blocks, first in zip(clusters, greedy, strict=True):
+        best = first
+        if not limited and _has_choice(blocks):
+            best, limited = _search(blocks, first, before, part)
+        chosen += best
+    nodes.join(part)
+    pots.update(before)
+    for candidate, deal in chosen:
+        use(pots, deal.takes, candidate.promotion.stackable)
+    return Settled(tuple(chosen), limited)
+
+
+def _blocks(candidates: Iterable[Candidate]) -> list[Block]:
+    """Group the candidates; a block stands where its first member does."""
+    grouped: dict[object, list[Candidate]] = {}
+    for candidate in candidates:
+        exclusive = candidate.promotion.exclusive
+        # By priority and sharing no unit is what promotions that do not stack are anyway.
+        alone = exclusive is None or (exclusive.resolve, exclusive.scope) == (
+            Resolve.PRIORITY,
+            Scope.UNIT,
+        )
+        key = (candidate.promotion.offer_id,) if alone or exclusive is None else exclusive.group
+        grouped.setdefault(key, []).append(candidate)
+    return [_block(tuple(members)) for members in grouped.values()]
+
+
+def _block(members: tuple[Candidate, ...]) -> Block:
+    exclusive = members[0].promotion.exclusive
+    if exclusive is None:
+        return Block(members, limit=True, best=False)
+    return Block(
+        members,
+        limit=exclusive.scope is Scope.BASKET,
+        best=exclusive.resolve is Resolve.BEST_DEAL,
+    )
+
+
+def _clusters(blocks: Sequence[Block]) -> list[list[Block]]:
+    """Split blocks into those that share lines, each cluster and all of them in order."""
+    parents = list(range(len(blocks)))
+
+    def root(index: int) -> int:
+        while parents[index] != index:
+            parents[index] = parents[parents[index]]
+            index = parents[index]
+        return index
+
+    owners: dict[int, int] = {}
+    for index, block in enumerate(blocks):
+        for number in frozenset().union(*(member.lines for member in block.members)):
+            one, other = root(owners.setdefault(number, index)), root(index)
+            parents[max(one, other)] = min(one, other)
+    clusters: dict[int, list[Block]] = {}
+    for index, block in enumerate(blocks):
+        clusters.setdefault(root(index), []).append(block)
+    return list(clusters.values())
+
+
+def _has_choice(blocks: Sequence[Block]) -> bool:
+    """Tell whether another choice than the greedy one may take more off.
+
+    One block of which one member applies has its best deal from the greedy answer.
+    """
+    if len(blocks) == 1 and blocks[0].limit:
+        return False
+    return any(block.best for block in blocks) and sum(len(b.members) for b in blocks) > 1
+
+
+def _deal(candidate: Candidate, pots: Pots, touched: Set[int], nodes: Nodes) -> Deal | None:
+    if candidate.lines.isdisjoint(touched):
+        nodes.spend(1)
+        return candidate.opening
+    nodes.spend(candidate.cost)
+    return deal_of(candidate.promotion, candidate.roles, pots)
+
+
+def _greedy(blocks: Iterable[Block], pots: Pots, nodes: Nodes) -> tuple[Chosen, bool]:
+    """Return what applies when each block takes its best deal of the moment; books it.
+
+    The second is True where the nodes ran out; what was found until then stands.
+    """
+    found: list[tuple[Candidate, Deal]] = []
+    touched: set[int] = set()
+    try:
+        for block in blocks:
+            left = list(block.members)
+            while left:
+                offered = _best_offered(block, left, pots, touched, nodes)
+                if offered is None:
+                    break
+                candidate, deal = offered
+                found.append(offered)
+                use(pots, deal.takes, candidate.promotion.stackable)
+                touched.update(take.line_number for take in deal.takes)
+                left.remove(candidate)
+                if block.limit:
+                    break
+    except NodesSpentError:
+        return tuple(found), True
+    return tuple(found), False
+
+
+def _best_offered(
+    block: Block, members: Iterable[Candidate], pots: Pots, touched: Set[int], nodes: Nodes
+) -> tuple[Candidate, Deal] | None:
+    best: tuple[Candidate, Deal] | None = None
+    for member in members:
+        deal = _deal(member, pots, touched, nodes)
+        if deal is None:
+            continue
+        if best is None or deal.discount > best[1].discount:
+            best = member, deal
+        if not block.best:
+            break
+    return best
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    """A branch of the search: what is chosen so far, and what is to be decided next."""
+
+    index: int
+    members: tuple[Candidate, ...]
+    pots: Pots
+    touched: frozenset[int]
+    total: int
+    chosen: Chosen
+
+
+def _search(
+    blocks: Sequence[Block], first: Chosen, pots: Pots, nodes: Nodes
+) -> tuple[Chosen, bool]:
+    """Return the best choice found, and whether the nodes ran out before the end.
+
+    ``first`` stands unless another takes more off.
+    """
+    numbers = frozenset().union(*(m.lines for block in blocks for m in block.members))
+    best, most = first, sum(deal.discount for _, deal in first)
+    start = {number: pots[number] for number in numbers}
+    stack = [_State(0, blocks[0].members, start, frozenset(), 0, ())]
+    try:
+        while stack:
+            state = stack.pop()
+            if state.index == len(blocks):
+                if state.total > most:
+                    best, most = state.chosen, state.total
+            else:
+                stack += _branches(blocks, state, nodes)
+    except NodesSpentError:
+        return best, True
+    return best, False
+
+
+def _branches(blocks: Sequence[Block], state: _State, nodes: Nodes) -> list[_State]:
+    """Return the states that may follow, the one to look at first last."""
+    block = blocks[state.index]
+    offered = []
+    for member in state.members:
+        deal = _deal(member, state.pots, state.touched, nodes)
+        if deal is not None:
+            offered.append((member, deal))
+            if not block.best:
+                break
+    last = state.index + 1 == len(blocks)
+    # To take nothing off may pay only where others come later.
+    branches = [] if offered and (last or not block.best) else [_next(blocks, state)]
+    for member, deal in reversed(offered):
+        nodes.spend(_NODES_PER_BRANCH + len(state.pots) // _LINES_COPIED_PER_NODE)
+        after = _after(state, member, deal)
+        branches.append(_next(blocks, after) if block.limit or not after.members else after)
+    return branches
+
+
+def _after(state: _State, member: Candidate, deal: Deal) -> _State:
+    pots = dict(state.pots)
+    use(pots, deal.takes, member.promotion.stackable)
+    return _State(
+        state.index,
+        tuple(other for other in state.members if other is not member),
+        pots,
+        state.touched | {take.line_number for take in deal.takes},
+        state.total + deal.discount,
+        (*state.chosen, (member, deal)),
+    )
+
+
+def _next(blocks: Sequence[Block], state: _State) -> _State:
+    index = state.index + 1
+    members = blocks[index].members if index < len(blocks) else ()
+    return _State(index, members, state.pots, state.touched, state.total, state.chosen)
