@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import re
 from random import Random
 from typing import Any
 
@@ -64,6 +65,9 @@ MESSAGES = (
     ("cannot convert string to int", ErrorCode.INVALID_CONVERSION),
     ("Type conversion error", ErrorCode.INVALID_CONVERSION),
 )
+# The C++ evaluator goes on after an item that fails in these and reports the last error; ours stops
+# at the first. CEL leaves open which of several errors is reported.
+LAST_ERROR = re.compile(r"'(filter|filter_map|exists_one)'")
 
 
 def exact(value: Any) -> Any:
@@ -127,15 +131,20 @@ def test_the_evaluator_agrees_with_cpp_cel_on_random_expressions(shard: int) -> 
         try:
             lowered = bench.compiler.compile("random", source, None)
         except RuleSourceError as error:
-            # An empty literal whose items nothing types: rules may not have that.
-            if error.problem != "dyn is not allowed":
+            # An empty literal whose items nothing types, or that the checker gave another type
+            # than the one it was drawn for.
+            if not error.problem.startswith(("dyn is not allowed", "found no matching overload")):
                 raise
             untyped += 1
             continue
         ours = load(lowered, SCHEMA, TYPES)
         variables, activation = random.choice(bench.inputs)
         expected = cpp_answer(bench.env.compile(source), activation)
-        assert our_answer(ours, variables) == expected, source
+        answer = our_answer(ours, variables)
+        if LAST_ERROR.search(str(lowered)) and isinstance(answer, ErrorCode):
+            assert isinstance(expected, ErrorCode), source
+        else:
+            assert answer == expected, source
         errors += isinstance(expected, ErrorCode)
         values += not isinstance(expected, ErrorCode)
     # Both kinds of outcome must be well represented for the agreement to mean something.
