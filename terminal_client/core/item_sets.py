@@ -54,15 +54,14 @@ def read_items(value: object, path: str) -> ItemSets:
     return ItemSets(items)
 
 
-def write_steps(items: Sequence[str], chosen: Iterable[str]) -> dict[str, list[int]]:
-    """Return the steps of ``chosen`` through the sorted ``items``.
+def write_steps(positions: Mapping[str, int], chosen: Iterable[str]) -> dict[str, list[int]]:
+    """Return the steps of ``chosen``; ``positions`` are the indices in the sorted ``items``.
 
     Raises:
         KeyError: an identifier is not in ``items``.
     """
-    position = {item: index for index, item in enumerate(items)}
-    indices = sorted({position[item] for item in chosen})
-    return {"steps": [b - a for a, b in zip([0, *indices], indices, strict=False)]}
+    indices = sorted({positions[item] for item in chosen})
+    return {"steps": [b - a for a, b in pairwise([0, *indices])]}
 
 
 def _identifiers(value: Sequence[object], path: str) -> tuple[str, ...]:
