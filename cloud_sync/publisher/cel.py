@@ -16,6 +16,7 @@ from google.protobuf.descriptor import Descriptor
 
 from cloud_sync.publisher.cel_ast import read_checked
 from cloud_sync.publisher.cel_lowering import Lowering, LoweringError
+from posgate.v1 import rules_pb2
 from terminal_client.core.expression_ir import ExpressionLoadError, LoadLimits, check
 from terminal_client.core.expression_types import BOOL, Schema, ValueType
 
@@ -23,7 +24,7 @@ PACKAGE: Final = "posgate.v1"
 """The protobuf package whose messages and enums a rule names without a prefix."""
 
 _MAX_SOURCE_CHARS: Final = 16_384
-_DIAGNOSTIC = re.compile(r"ERROR: <input>:(\d+):(\d+): (.*)")
+_DIAGNOSTIC = re.compile(r"ERROR: <input>:(-?\d+):(-?\d+): (.*)")
 _SCALARS: Final = {"int": cel.Type.INT, "bool": cel.Type.BOOL, "string": cel.Type.STRING}
 _LOAD_REMEDIES: Final = {
     "TOO_DEEP": "nest less, or make two rules of it",
@@ -65,13 +66,13 @@ class CelCompiler:
     ) -> None:
         """Declare ``variables``.
 
-        ``pool`` holds the messages of `PACKAGE` that they name (default: those imported);
+        ``pool`` holds the messages of `PACKAGE` that they name (default: the contract's);
         ``limits`` are those that the rule will be loaded under.
         """
         self._variables = dict(variables)
         self._schema = schema
         self._limits = limits or LoadLimits()
-        self._pool = pool or descriptor_pool.Default()
+        self._pool = pool or rules_pb2.DESCRIPTOR.pool
         self._presence_unknown = frozenset(self._oneof_members())
         self._env = cel.NewEnv(
             self._pool,
@@ -140,7 +141,7 @@ def _diagnosed(rule_id: str, text: str) -> RuleSourceError:
     line, column, problem = (
         (int(found[1]), int(found[2]), found[3]) if found else (1, 1, text.partition("\n")[0])
     )
-    return RuleSourceError(rule_id, line, max(column, 1), problem, _checker_remedy(problem))
+    return RuleSourceError(rule_id, max(line, 1), max(column, 1), problem, _checker_remedy(problem))
 
 
 def _checker_remedy(problem: str) -> str:
@@ -148,6 +149,8 @@ def _checker_remedy(problem: str) -> str:
         return "use operands of one type that the operation is defined for"
     if "undeclared reference" in problem or "undefined field" in problem:
         return "use the variables, fields and functions of docs/rules.md"
+    if "recursion" in problem:
+        return _LOAD_REMEDIES["TOO_DEEP"]
     return "correct the syntax"
 
 

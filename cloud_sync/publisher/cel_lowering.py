@@ -109,11 +109,10 @@ class Lowering:
     def node_at(self, source: object, path: tuple[int, ...]) -> int:
         """Return the CEL node that the item at ``path`` of `lower`'s result came from."""
         node_id: int = self._checked.expr.id
+        item: Any = source
         for index in path:
-            if not isinstance(source, list):
-                break
-            source = source[index]
-            node_id = self._ids.get(id(source), node_id)
+            item = item[index]
+            node_id = self._ids.get(id(item), node_id)
         return node_id
 
     def _expr(self, expr: Any) -> object:
@@ -143,8 +142,6 @@ class Lowering:
             refused = _WELL_KNOWN[kind.well_known]
         elif which == "wrapper":
             refused = ("a wrapper", "use an optional field and has()")
-        elif which == "null":
-            refused = ("null", _HAS)
         elif which not in ("list_type", "map_type", "message_type"):
             refused = ("dyn", _ONE_TYPE)
         if refused is not None:

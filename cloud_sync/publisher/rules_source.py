@@ -7,15 +7,10 @@ rules are found before anything is refused, so that an author corrects a file in
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
 
 from cloud_sync.publisher.cel import CelCompiler, RuleSourceError
-from posgate.v1 import rules_pb2
 from terminal_client.core.reading import DocumentError
 from terminal_client.core.rules import SCHEMA, VARIABLES, Scope, read_rule, read_rules
-
-# The checker looks messages up in the default pool: importing the contract puts them there.
-CONTRACT: Final = rules_pb2.DESCRIPTOR
 
 
 class RulesSourceError(ValueError):

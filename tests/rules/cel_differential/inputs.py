@@ -9,7 +9,7 @@ from google.protobuf.message import Message
 
 from posgate.v1 import rules_pb2
 from terminal_client.core import basket as core
-from terminal_client.core.expression_types import Schema, ValueType
+from terminal_client.core.expression_types import BOOL, INT, Schema, ValueType
 from terminal_client.core.rule_input import RuleContext, RuleInput
 from tests.rules.cel_differential.generator import INT_CHOICES, STRING_CHOICES
 
@@ -22,11 +22,9 @@ def draw_value(random: Random, kind: ValueType) -> Any:
         key, value = kind.parameters
         count = random.randint(0, 3)
         return {draw_value(random, key): draw_value(random, value) for _ in range(count)}
-    return {
-        "int": lambda: random.choice(INT_CHOICES),
-        "bool": lambda: random.random() < 0.5,
-        "string": lambda: random.choice(STRING_CHOICES),
-    }[kind.kind]()
+    if kind == BOOL:
+        return random.random() < 0.5
+    return random.choice(INT_CHOICES if kind == INT else STRING_CHOICES)
 
 
 def draw_input(random: Random) -> RuleInput:
