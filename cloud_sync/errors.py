@@ -5,6 +5,8 @@
   - StoreMismatchError       the database belongs to another store or a newer version: do not start
   - CloudUnavailableError    the network is wrong: keep what is active, come again later
   - BundleError              the bytes are wrong: do not activate, do not try again
+  - HostUnavailableError     the process that serves is away: come again soon
+  - HostRefusedError         it will not take this artifact: do not try again
 """
 
 from __future__ import annotations
@@ -28,3 +30,11 @@ class CloudUnavailableError(SyncError):
 
 class BundleError(SyncError):
     """Metadata or a bundle is not what was signed, or cannot be used as it is."""
+
+
+class HostUnavailableError(SyncError):
+    """Who serves the artifacts did not answer in time."""
+
+
+class HostRefusedError(SyncError):
+    """Who serves the artifacts will not serve this one: contract, canary or provider."""
