@@ -7,9 +7,13 @@ units allow; the work grows with the lines and not with the quantities.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from operator import attrgetter
 
 from terminal_client.core.promotion_offers import BuyGet, Choice
 from terminal_client.core.promotion_pool import Segment, Take
+
+_ORDERS = {choice: attrgetter(choice.value) for choice in Choice}
+_PLACE = attrgetter("segment.place")
 
 
 class _Cell:
@@ -79,13 +83,12 @@ def buy_get_takes(
         _buy(counter.buyers, counter.left * counter.buy)
     else:
         _in_turn(counter)
-    return [_take(offer, cell) for cell in sorted(cells, key=lambda c: c.segment) if _used(cell)]
+    return [_take(offer, cell) for cell in sorted(cells, key=_PLACE) if _used(cell)]
 
 
 def _cells(offer: BuyGet, buyable: Sequence[Segment], gettable: Sequence[Segment]) -> list[_Cell]:
     buys, gets = set(buyable), set(gettable)
-    sign = 1 if offer.choice is Choice.CHEAPEST else -1
-    order = sorted(buys | gets, key=lambda s: (sign * s.unit_price, s.line_number, s.shared))
+    order = sorted(buys | gets, key=_ORDERS[offer.choice])
     return [_Cell(segment, segment in buys, segment in gets) for segment in order]
 
 

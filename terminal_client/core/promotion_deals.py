@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 
 from terminal_client.core.money import share_out
 from terminal_client.core.promotion_buy_get import buy_get_takes
@@ -84,7 +85,7 @@ def _line_takes(offer: LineOffer, found: Sequence[Segment], most: int | None) ->
     left = sum(segment.units for segment in found)
     if most is not None:
         left = min(left, most * reward.price.quantity_milli)
-        found = sorted(found, key=lambda s: (-s.unit_price, s.line_number, s.shared))
+        found = sorted(found, key=attrgetter("dearest"))
     takes = []
     for segment in found:
         units = min(left, segment.units)

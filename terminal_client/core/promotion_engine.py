@@ -13,18 +13,14 @@ from dataclasses import dataclass
 from terminal_client.core.balances import LineBalances
 from terminal_client.core.basket import Basket, TransactionType
 from terminal_client.core.decision import LineAllocation, OfferResult, OfferStatus, Reason
+from terminal_client.core.promotion_clusters import Candidate, cost_of
 from terminal_client.core.promotion_deals import Deal, deal_of, missing
 from terminal_client.core.promotion_eligibility import EligibilityError
 from terminal_client.core.promotion_matching import LineIndex, roles_of
 from terminal_client.core.promotion_model import Phase, Promotion
+from terminal_client.core.promotion_nodes import Nodes, NodesSpentError
 from terminal_client.core.promotion_pool import Pots, pots_of
-from terminal_client.core.promotion_search import (
-    Candidate,
-    Nodes,
-    NodesSpentError,
-    cost_of,
-    settle,
-)
+from terminal_client.core.promotion_search import settle
 from terminal_client.core.promotion_unapplied import MOST_UNAPPLIED, Cause, Unapplied, told
 from terminal_client.core.rule_input import RuleContext, RuleInput
 
@@ -69,7 +65,7 @@ def evaluate_promotions(
     ordered = sorted(promotions, key=lambda promotion: promotion.order)
     applied: list[OfferResult] = []
     for phase in Phase:
-        applied += evaluation.apply([p for p in ordered if p.phase is phase])
+        applied += evaluation.apply([one for one in ordered if one.phase is phase])
     booked = {discount.offer_id for line in basket.lines for discount in line.discounts}
     return PromotionOutcome(
         offers=(*applied, *told(evaluation.unapplied, booked)),

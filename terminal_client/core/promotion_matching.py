@@ -7,7 +7,7 @@ pairs of the two have anything to do with each other.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from terminal_client.core.balances import LineBalances
 from terminal_client.core.promotion_deals import Roles
@@ -18,31 +18,42 @@ from terminal_client.core.promotion_terms import Selector
 class LineIndex:
     """The lines that take part, by item and by department."""
 
-    __slots__ = ("_by_department", "_by_item", "_departments", "_items", "_lines")
-
     def __init__(self, balances: LineBalances) -> None:
         self._lines = balances.lines
         by_item: dict[str, list[int]] = defaultdict(list)
         by_department: dict[str, list[int]] = defaultdict(list)
+        special = False
         for number, line in self._lines.items():
             by_item[line.item_id].append(number)
             by_department[line.department_id].append(number)
+            special = special or line.price_overridden or line.linked_line_number != 0
+        self._special = special
         self._by_item, self._items = by_item, frozenset(by_item)
         self._by_department, self._departments = by_department, frozenset(by_department)
+        self._found: dict[Selector, tuple[int, ...]] = {}
 
     def select(self, selector: Selector) -> tuple[int, ...]:
         """Return the numbers of the lines that ``selector`` selects, ascending."""
-        lines = self._lines
-        return tuple(n for n in self._narrowed(selector) if selector.selects(lines[n]))
+        found = self._found.get(selector)
+        if found is None:
+            lines, narrowed = self._lines, self._narrowed(selector)
+            if selector.plain and not self._special:
+                found = tuple(narrowed)
+            else:
+                found = tuple([n for n in narrowed if selector.selects(lines[n])])
+            self._found[selector] = found
+        return found
 
     def _narrowed(self, selector: Selector) -> Iterable[int]:
         if selector.items is not None:
-            named = selector.items & self._items
-            return sorted(number for item in named for number in self._by_item[item])
+            return _ascending(self._by_item, selector.items & self._items)
         if selector.departments is not None:
-            found = selector.departments & self._departments
-            return sorted(number for name in found for number in self._by_department[name])
+            return _ascending(self._by_department, selector.departments & self._departments)
         return self._lines
+
+
+def _ascending(numbers: Mapping[str, list[int]], names: Iterable[str]) -> list[int]:
+    return sorted([number for name in names for number in numbers[name]])
 
 
 def roles_of(offer: Offer, index: LineIndex) -> Roles:

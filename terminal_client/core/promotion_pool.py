@@ -17,30 +17,24 @@ from terminal_client.core.money import divide_half_up
 _EXACT = 10**18
 
 
-class Pot(NamedTuple):
-    """One line's units and money: untouched ones, and those that stacking promotions used."""
+class Segment:
+    """Units of one line that a promotion may use, all at one price; both are above zero.
 
-    units: int
-    money: int
-    shared_units: int = 0
-    shared_money: int = 0
+    Immutable, and compared by identity: a phase asks for the same segment many times.
+    ``cheapest`` and ``dearest`` order segments by the exact price of a unit, then by line.
+    """
 
+    __slots__ = ("cheapest", "dearest", "line_number", "money", "place", "shared", "units")
 
-Pots = dict[int, Pot]
-
-
-class Segment(NamedTuple):
-    """Units of one line that a promotion may use, all at one price; both are above zero."""
-
-    line_number: int
-    shared: bool
-    units: int
-    money: int
-
-    @property
-    def unit_price(self) -> int:
-        """A key that orders segments exactly by the price of a unit."""
-        return self.money * _EXACT // self.units
+    def __init__(self, line_number: int, shared: bool, units: int, money: int) -> None:
+        self.line_number = line_number
+        self.shared = shared
+        self.units = units
+        self.money = money
+        self.place = (line_number, shared)
+        price = money * _EXACT // units
+        self.cheapest = (price, line_number, shared)
+        self.dearest = (-price, line_number, shared)
 
     def value(self, units: int) -> int:
         """Return the money on so many of the units, rounded half up; all of it on all."""
@@ -57,43 +51,58 @@ class Take(NamedTuple):
     discount: int
 
 
+Pot = tuple[Segment | None, Segment | None]
+"""One line's units that nobody used, and those that stacking promotions did.
+
+None stands for units without money on them: they take no part, because what costs nothing is
+not bought, and nothing can come off it.
+"""
+
+Pots = dict[int, Pot]
+
+
 def pots_of(balances: LineBalances) -> Pots:
     """Return the pots at the beginning of a phase."""
     return {
-        number: Pot(balances.units(number), balances.balance(number)) for number in balances.lines
+        number: (_segment(number, False, line.quantity_milli, balances.balance(number)), None)
+        for number, line in balances.lines.items()
     }
 
 
 def segments(
     pots: Mapping[int, Pot], line_numbers: Iterable[int], stackable: bool
 ) -> list[Segment]:
-    """Return what a promotion finds on these lines, in their order.
-
-    Units without money on them take no part: what costs nothing is not bought, and nothing can
-    come off it.
-    """
-    found = []
-    for number in line_numbers:
-        units, money, shared_units, shared_money = pots[number]
-        if units > 0 and money > 0:
-            found.append(Segment(number, False, units, money))
-        if stackable and shared_units > 0 and shared_money > 0:
-            found.append(Segment(number, True, shared_units, shared_money))
-    return found
+    """Return what a promotion finds on these lines, in their order."""
+    if not stackable:
+        return [free for free, _ in [pots[n] for n in line_numbers] if free is not None]
+    return [segment for n in line_numbers for segment in pots[n] if segment is not None]
 
 
 def use(pots: Pots, takes: Iterable[Take], stackable: bool) -> None:
     """Book a deal's takes, each of which fits its segment."""
     for number, shared, units, value, discount in takes:
-        pot = pots[number]
+        free, used = pots[number]
         if shared:
-            pots[number] = pot._replace(shared_money=pot.shared_money - discount)
+            pots[number] = free, _less(used, 0, discount)
         elif stackable:
-            pots[number] = Pot(
-                pot.units - units,
-                pot.money - value,
-                pot.shared_units + units,
-                pot.shared_money + value - discount,
-            )
+            more = _more(used, number, units, value - discount)
+            pots[number] = _less(free, units, value), more
         else:
-            pots[number] = pot._replace(units=pot.units - units, money=pot.money - value)
+            pots[number] = _less(free, units, value), used
+
+
+def _segment(number: int, shared: bool, units: int, money: int) -> Segment | None:
+    return Segment(number, shared, units, money) if units > 0 and money > 0 else None
+
+
+def _less(segment: Segment | None, units: int, money: int) -> Segment | None:
+    if segment is None:
+        return None
+    left_units, left_money = segment.units - units, segment.money - money
+    return _segment(segment.line_number, segment.shared, left_units, left_money)
+
+
+def _more(segment: Segment | None, number: int, units: int, money: int) -> Segment | None:
+    if segment is None:
+        return _segment(number, True, units, money)
+    return _segment(number, True, segment.units + units, segment.money + money)

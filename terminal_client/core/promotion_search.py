@@ -1,8 +1,7 @@
 """Which promotions of a phase apply, and in which order they use the units.
 
-Promotions that touch no common line, not even through others, cannot affect each other; each
-such cluster is settled by itself. Inside one, promotions apply in their order, except that a
-best-deal group takes whichever members, in whichever order, take the most off the cluster. The
+Inside a cluster, promotions apply in their order, except that a best-deal group takes whichever
+members, in whichever order, take the most off the cluster. The
 greedy answer comes first and always stands; a complete search may replace it within its nodes.
 """
 
@@ -11,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
 
-from terminal_client.core.promotion_deals import Deal, Roles, deal_of
-from terminal_client.core.promotion_model import Promotion, Resolve, Scope
+from terminal_client.core.promotion_clusters import Block, Candidate, clusters_of
+from terminal_client.core.promotion_deals import Deal, deal_of
+from terminal_client.core.promotion_nodes import Nodes, NodesSpentError
 from terminal_client.core.promotion_pool import Pots, use
 
 # What a branch costs beside the questions it asks, measured in the time of one segment.
@@ -20,81 +20,7 @@ _NODES_PER_BRANCH = 12
 _LINES_COPIED_PER_NODE = 32
 
 
-class NodesSpentError(Exception):
-    """The node budget is spent: what is settled so far is the answer."""
-
-
-class Nodes:
-    """A budget of nodes: one per segment looked at, and one per question asked."""
-
-    __slots__ = ("left", "used")
-
-    def __init__(self, budget: int) -> None:
-        self.left = max(0, budget)
-        self.used = 0
-
-    def spend(self, nodes: int) -> None:
-        """Take ``nodes`` from the budget.
-
-        Raises:
-            NodesSpentError: there are not so many; nothing is left then.
-        """
-        if nodes > self.left:
-            self.used += self.left
-            self.left = 0
-            raise NodesSpentError
-        self.left -= nodes
-        self.used += nodes
-
-    def half(self) -> Nodes:
-        """Split off half of what is left, for work that may be given up."""
-        part = Nodes(self.left // 2)
-        self.left -= part.left
-        return part
-
-    def join(self, part: Nodes) -> None:
-        """Take back what ``half`` gave and the work did not use."""
-        self.left += part.left
-        self.used += part.used
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """A promotion that takes something off what the phase begins with.
-
-    ``lines`` are those it is about, in whichever role; ``opening`` is what it would do alone.
-    """
-
-    promotion: Promotion
-    roles: Roles
-    lines: frozenset[int]
-    opening: Deal
-
-    @property
-    def cost(self) -> int:
-        """What it costs to ask again, in nodes."""
-        return cost_of(self.roles)
-
-
-def cost_of(roles: Roles) -> int:
-    """Return what it costs to ask what a promotion with these roles takes off, in nodes."""
-    return 1 + sum(map(len, roles))
-
-
 Chosen = tuple[tuple[Candidate, Deal], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Block:
-    """Candidates that are decided upon together, in their order.
-
-    ``limit``: at most one of them applies. ``best``: whichever takes the most off; otherwise
-    the first that takes anything off.
-    """
-
-    members: tuple[Candidate, ...]
-    limit: bool
-    best: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +36,7 @@ def settle(candidates: Sequence[Candidate], pots: Pots, nodes: Nodes) -> Settled
 
     ``candidates`` come in the promotions' order. Never spends more than ``nodes``.
     """
-    clusters = _clusters(_blocks(candidates))
+    clusters = clusters_of(candidates)
     before = dict(pots)
     greedy: list[Chosen] = []
     limited = False
@@ -130,53 +56,6 @@ def settle(candidates: Sequence[Candidate], pots: Pots, nodes: Nodes) -> Settled
     for candidate, deal in chosen:
         use(pots, deal.takes, candidate.promotion.stackable)
     return Settled(tuple(chosen), limited)
-
-
-def _blocks(candidates: Iterable[Candidate]) -> list[Block]:
-    """Group the candidates; a block stands where its first member does."""
-    grouped: dict[object, list[Candidate]] = {}
-    for candidate in candidates:
-        exclusive = candidate.promotion.exclusive
-        # By priority and sharing no unit is what promotions that do not stack are anyway.
-        alone = exclusive is None or (exclusive.resolve, exclusive.scope) == (
-            Resolve.PRIORITY,
-            Scope.UNIT,
-        )
-        key = (candidate.promotion.offer_id,) if alone or exclusive is None else exclusive.group
-        grouped.setdefault(key, []).append(candidate)
-    return [_block(tuple(members)) for members in grouped.values()]
-
-
-def _block(members: tuple[Candidate, ...]) -> Block:
-    exclusive = members[0].promotion.exclusive
-    if exclusive is None:
-        return Block(members, limit=True, best=False)
-    return Block(
-        members,
-        limit=exclusive.scope is Scope.BASKET,
-        best=exclusive.resolve is Resolve.BEST_DEAL,
-    )
-
-
-def _clusters(blocks: Sequence[Block]) -> list[list[Block]]:
-    """Split blocks into those that share lines, each cluster and all of them in order."""
-    parents = list(range(len(blocks)))
-
-    def root(index: int) -> int:
-        while parents[index] != index:
-            parents[index] = parents[parents[index]]
-            index = parents[index]
-        return index
-
-    owners: dict[int, int] = {}
-    for index, block in enumerate(blocks):
-        for number in frozenset().union(*(member.lines for member in block.members)):
-            one, other = root(owners.setdefault(number, index)), root(index)
-            parents[max(one, other)] = min(one, other)
-    clusters: dict[int, list[Block]] = {}
-    for index, block in enumerate(blocks):
-        clusters.setdefault(root(index), []).append(block)
-    return list(clusters.values())
 
 
 def _has_choice(blocks: Sequence[Block]) -> bool:

@@ -7,11 +7,15 @@ sets are made at once, so that the work grows with the lines and not with the qu
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import attrgetter
 
 from terminal_client.core.money import divide_half_up, share_out
 from terminal_client.core.promotion_offers import SetOffer
 from terminal_client.core.promotion_pool import Segment, Take
 from terminal_client.core.promotion_terms import RewardKind
+
+_DEAREST = attrgetter("dearest")
+_PLACE = attrgetter("segment.place")
 
 
 class _Cell:
@@ -37,11 +41,8 @@ def set_takes(offer: SetOffer, pools: Sequence[Sequence[Segment]], most: int | N
 
     ``pools`` holds one part's segments each, no segment twice.
     """
-    # Dearest last, because cells leave from the end.
-    stacks = [
-        [_Cell(s) for s in sorted(pool, key=lambda s: (s.unit_price, -s.line_number, not s.shared))]
-        for pool in pools
-    ]
+    # Cells leave from the end, so the dearest come last.
+    stacks = [[_Cell(segment) for segment in sorted(pool, key=_DEAREST)][::-1] for pool in pools]
     cells = [cell for stack in stacks for cell in stack]
     quantities = [part.quantity_milli for part in offer.parts]
     left = min(
@@ -93,7 +94,7 @@ def _across(stack: list[_Cell], quantity: int) -> list[_Pick]:
 
 
 def _shared(cells: list[_Cell], discount: int) -> list[Take]:
-    used = sorted((c for c in cells if c.units < c.segment.units), key=lambda c: c.segment)
+    used = sorted((c for c in cells if c.units < c.segment.units), key=_PLACE)
     shares = share_out(discount, [cell.segment.money - cell.money for cell in used])
     return [
         Take(

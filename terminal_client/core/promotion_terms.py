@@ -56,6 +56,12 @@ class Selector:
     linked: bool = False
     skip_overridden: bool = False
 
+    @property
+    def plain(self) -> bool:
+        """Whether an item or a department alone decides, leaving linked lines aside."""
+        by_both = self.items is not None and self.departments is not None
+        return not (by_both or self.attributes or self.exclusion is not None)
+
     def selects(self, line: LineItem) -> bool:
         """Tell whether the line is selected."""
         return (
