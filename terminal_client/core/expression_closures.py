@@ -25,7 +25,7 @@ from terminal_client.core.expression_operations import (
     to_string,
     weigher,
 )
-from terminal_client.core.expression_types import Value, ValueType
+from terminal_client.core.expression_types import Value, default_of
 
 # Item 0: the budget left, in nodes. Items 1 and up: the variables' values.
 Frame = list[Any]
@@ -57,18 +57,13 @@ def _var(node: Node) -> Run:
     return operator.itemgetter(node.slot)
 
 
-def _default(kind: ValueType) -> Value:
-    """Return what an unset field reads as; an unset message is None and reads on as unset."""
-    return {"int": 0, "bool": False, "string": "", "list": (), "map": {}}.get(kind.kind)
-
-
 def _field(node: Node) -> Run:
     """Read a field; a path of fields that are never None is read in one C call."""
     names, owner = [node.name], node.args[0]
     while owner.op == "field" and not owner.field.optional:
         names, owner = [owner.name, *names], owner.args[0]
     get = operator.attrgetter(".".join(names))
-    default = _default(node.type)
+    default = default_of(node.type)
     if owner.op == "var" and not node.field.optional:
         return _path(get, owner.slot, default)
     inner = build(owner)
@@ -96,7 +91,7 @@ def _path(get: Callable[[Any], Any], slot: int, default: Value) -> Run:
 
 def _has(node: Node) -> Run:
     inner, get = build(node.args[0]), operator.attrgetter(node.name)
-    default = None if node.field.optional else _default(node.field.type)
+    default = None if node.field.optional else default_of(node.field.type)
 
     def run(frame: Frame) -> bool:
         owned = inner(frame)

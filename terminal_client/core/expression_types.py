@@ -100,6 +100,11 @@ def item_type(kind: ValueType) -> ValueType | None:
     return kind if kind == NONE else None
 
 
+def default_of(kind: ValueType) -> Value:
+    """Return what an unset field reads as; an unset message is None and reads on as unset."""
+    return {"int": 0, "bool": False, "string": "", "list": (), "map": {}}.get(kind.kind)
+
+
 def schema_of(*roots: type, hidden: Collection[str] = ()) -> Schema:
     """Return the messages reachable from the dataclasses ``roots``, named as their classes.
 

@@ -10,11 +10,10 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Final
 
 from terminal_client.core.basket import LineItem
-from terminal_client.core.decision import Action, OperatorPrompt, Reason, Verdict, highest
+from terminal_client.core.decision import Action
 from terminal_client.core.expression import (
     ErrorCode,
     Expression,
@@ -27,28 +26,33 @@ from terminal_client.core.expression import (
 from terminal_client.core.expression_types import BOOL, ValueType, message, schema_of
 from terminal_client.core.policy import VERDICTS
 from terminal_client.core.reading import DocumentError, Fields
+from terminal_client.core.rule import (
+    BUDGET_EXHAUSTED,
+    RULE_ERROR,
+    Finding,
+    OnError,
+    Rule,
+    RuleOutcome,
+    Scope,
+)
 from terminal_client.core.rule_input import RuleInput
 
-RULE_ERROR: Final = "RULE_ERROR"
-"""The reason when a rule had no value; the detail says which `ErrorCode`."""
-
-BUDGET_EXHAUSTED: Final = "BUDGET_EXHAUSTED"
-"""The reason when a rule, or the whole set, ran out of budget."""
-
-
-class Scope(StrEnum):
-    """What a rule is about."""
-
-    BASKET = "basket"
-    LINE = "line"
-
-
-class OnError(StrEnum):
-    """What a rule without a value means."""
-
-    SKIP = "skip"
-    REVIEW = "review"
-
+__all__ = [
+    "BUDGET_EXHAUSTED",
+    "DEFAULT_RULE_LIMITS",
+    "RULE_ERROR",
+    "SCHEMA",
+    "VARIABLES",
+    "Finding",
+    "OnError",
+    "Rule",
+    "RuleLimits",
+    "RuleOutcome",
+    "RuleSet",
+    "Scope",
+    "read_rule",
+    "read_rules",
+]
 
 # NamedValue.kind is the core's own: the contract has no such field.
 SCHEMA: Final = schema_of(RuleInput, hidden=("NamedValue.kind",))
@@ -64,107 +68,6 @@ VARIABLES: Final[Mapping[Scope, Mapping[str, ValueType]]] = {
 _LINE_SLOT: Final = 3
 # A line and its number, or (0, None) for the basket.
 _Subject = tuple[int, LineItem | None]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rule:
-    """When ``when`` holds, ``verdict`` for ``reason_code``.
-
-    Lower ``priority`` comes first. ``prompt_id`` may be empty: nothing to show.
-    """
-
-    rule_id: str
-    workflow: str
-    priority: int
-    scope: Scope
-    when: Expression
-    verdict: Verdict
-    reason_code: str
-    prompt_id: str = ""
-    action: Action = Action.NONE
-    on_error: OnError = OnError.REVIEW
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """A rule that held, or that had no value: then ``error`` says why.
-
-    ``line_number`` is 0 for a rule about the basket, and where the budget ran out.
-    """
-
-    rule: Rule
-    line_number: int = 0
-    error: ErrorCode | None = None
-
-    @property
-    def verdict(self) -> Verdict:
-        """What the finding asks for."""
-        if self.error is None:
-            return self.rule.verdict
-        return Verdict.REVIEW if self.rule.on_error is OnError.REVIEW else Verdict.APPROVE
-
-    @property
-    def reason(self) -> Reason | None:
-        """Why; None for an error that the rule says to skip."""
-        if self.error is None:
-            return Reason(
-                code=self.rule.reason_code,
-                rule_id=self.rule.rule_id,
-                line_number=self.line_number,
-            )
-        if self.rule.on_error is OnError.SKIP:
-            return None
-        exhausted = self.error is ErrorCode.BUDGET_EXHAUSTED
-        return Reason(
-            code=BUDGET_EXHAUSTED if exhausted else RULE_ERROR,
-            rule_id=self.rule.rule_id,
-            line_number=self.line_number,
-            detail=self.error.value,
-        )
-
-    @property
-    def prompt(self) -> OperatorPrompt | None:
-        """What to show at the lane; the text is the bundle's, by ``prompt_id``."""
-        if self.error is not None or not self.rule.prompt_id:
-            return None
-        return OperatorPrompt(
-            prompt_id=self.rule.prompt_id, action=self.rule.action, line_number=self.line_number
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RuleOutcome:
-    """What a rule set found.
-
-    ``findings`` is the trace: in the order of the rules, then of the lines. ``spent`` counts the
-    nodes charged. ``exhausted``: the set's own limits cut it short.
-    """
-
-    findings: tuple[Finding, ...]
-    spent: int
-    exhausted: bool
-
-    def verdict(self, workflow: str) -> Verdict:
-        """Return the highest verdict of the workflow's findings, APPROVE without any."""
-        return highest(finding.verdict for finding in self._of(workflow))
-
-    def reasons(self, workflow: str) -> tuple[Reason, ...]:
-        """Return the reasons of the workflow's findings, in order."""
-        reasons = (finding.reason for finding in self._of(workflow))
-        return tuple(reason for reason in reasons if reason is not None)
-
-    def prompts(self, workflow: str) -> tuple[OperatorPrompt, ...]:
-        """Return what to show for the workflow, in order, nothing twice."""
-        prompts = (finding.prompt for finding in self._of(workflow))
-        return tuple(dict.fromkeys(prompt for prompt in prompts if prompt is not None))
-
-    @property
-    def notices(self) -> tuple[Reason, ...]:
-        """What concerns the whole set: that it was cut short."""
-        return (Reason(code=BUDGET_EXHAUSTED),) if self.exhausted else ()
-
-    def _of(self, workflow: str) -> Iterable[Finding]:
-        return (finding for finding in self.findings if finding.rule.workflow == workflow)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -197,6 +100,7 @@ class RuleSet:
         )
         self._limits = limits
         self._slots = max((rule.when.slots for rule in self.rules), default=0)
+        self._by_line = any(rule.scope is Scope.LINE for rule in self.rules)
         # What the loop below needs of each rule, looked up once.
         self._steps = tuple(
             (rule, rule.when.run, rule.when.cost, rule.scope is Scope.LINE) for rule in self.rules
@@ -212,9 +116,9 @@ class RuleSet:
         basket = rule_input.basket
         frame: Frame = [0, basket, rule_input.context, *[None] * self._slots]
         whole: list[_Subject] = [(0, None)]
-        lines: list[_Subject] = [
-            (line.line_number, line) for line in basket.lines if not line.voided
-        ]
+        lines: list[_Subject] = []
+        if self._by_line:
+            lines = [(line.line_number, line) for line in basket.lines if not line.voided]
         limits, left, exhausted = self._limits, self._limits.set_nodes, False
         findings: list[Finding] = []
         for rule, run, cost, by_line in self._steps:
