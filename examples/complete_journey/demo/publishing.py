@@ -1,0 +1,131 @@
+"""The demo's desk: builds the store's bundles from committed files and signs them."""
+
+from __future__ import annotations
+
+import io
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from cloud_sync.publisher.artifact_bundle import build_artifact
+from cloud_sync.publisher.repository import Repository
+from cloud_sync.publisher.rules_bundle import RulesBundleBuilder
+from examples.complete_journey.artifacts import (
+    BOOK_WEEKS,
+    DEMO_STORE,
+    STORE,
+    Table,
+    book_table,
+    read_json,
+)
+from examples.complete_journey.golden import TOLERANCE, read_golden
+from examples.complete_journey.rules_source import book_time, rules_source, yyyymmdd
+
+RING = "one-store"
+EDGE_MODEL = "promo_price_edge"
+TRAINED = datetime(2017, 10, 9, tzinfo=UTC)
+"""When the models' training data ends: the Monday after week 40."""
+
+
+class Desk:
+    """Signs what the store runs, into a tree of static files."""
+
+    def __init__(self, tree: Path, keys: Path) -> None:
+        self._repository = Repository.init(tree, keys, now=datetime.now(UTC))
+        self._rules = RulesBundleBuilder()
+
+    @property
+    def root(self) -> bytes:
+        """What every machine of the store pins."""
+        return self._repository.root
+
+    def publish_model(self) -> None:
+        """Publish the edge model, and let the store run it."""
+        self._release("models", EDGE_MODEL, "1.0.0", edge_model_bundle(), TRAINED)
+
+    def publish_week(self, week: int) -> None:
+        """Publish the price book and the rules of ``week``, and let the store run them."""
+        as_of = book_time(week)
+        built = self._rules.build(rules_source(week))
+        self._release("features", "book", f"1.{week}.0", book_bundle(week), as_of)
+        self._release("rules", "rules", f"1.{week}.0", built.raw, as_of)
+
+    def _release(
+        self, channel: str, name: str, version: str, bundle: bytes, as_of: datetime
+    ) -> None:
+        now = datetime.now(UTC)
+        self._repository.publish(channel, name, version, bundle, as_of, now=now)
+        self._repository.promote(RING, channel, name, version, now=now)
+
+
+def edge_model_bundle() -> bytes:
+    """Return the price check's edge model with its contract and golden rows."""
+    model = STORE / f"{EDGE_MODEL}.onnx"
+    contract = read_json(STORE / f"{EDGE_MODEL}.features.json")
+    rows, scores = read_golden(model)
+    return build_artifact(
+        {
+            "schema": 1,
+            "kind": "model",
+            "name": EDGE_MODEL,
+            "version": "1.0.0",
+            "as_of": TRAINED.isoformat(),
+            "model_file": "model.onnx",
+            "inputs": [{"name": "x", "dtype": "float32", "shape": [-1, len(contract["columns"])]}],
+            "outputs": [{"name": "p", "dtype": "float32", "shape": [-1]}],
+            "features": contract["columns"],
+            "logs": contract["logs"],
+            "golden": {
+                "inputs": {"x": "golden-x.npy"},
+                "outputs": {"p": "golden-p.npy"},
+                "abs_tolerance": TOLERANCE,
+            },
+            "p95_ms": 5.0,
+        },
+        {
+            "model.onnx": model.read_bytes(),
+            "golden-x.npy": _npy(rows),
+            "golden-p.npy": _npy(scores),
+        },
+    )
+
+
+def book_bundle(week: int) -> bytes:
+    """Return the price book of ``week``: chain, store, and the plans of two weeks."""
+    tables: dict[str, Table] = {name: book_table(name, week) for name in ("chain", "store")}
+    for planned in (week, week + 1):
+        if planned in BOOK_WEEKS:
+            tables[f"plan_w{planned}"] = book_table("plan", planned)
+    files: dict[str, bytes] = {}
+    entries: dict[str, Any] = {}
+    for entry, table in tables.items():
+        keys, values = f"{entry}.keys.npy", f"{entry}.values.npy"
+        files[keys], files[values] = _npy(table.keys), _npy(table.values)
+        entries[entry] = {"keys": keys, "values": values, "columns": table.columns}
+        if entry.startswith("plan_"):
+            entries[entry] |= {
+                "table": "plan",
+                "first_date": yyyymmdd(table.meta["first_day"]),
+                "last_date": yyyymmdd(table.meta["last_day"]),
+            }
+    return build_artifact(
+        {
+            "schema": 1,
+            "kind": "features",
+            "name": "book",
+            "version": f"1.{week}.0",
+            "as_of": book_time(week).isoformat(),
+            "tables": entries,
+            "provenance": {"store": str(DEMO_STORE), "week": week},
+        },
+        files,
+    )
+
+
+def _npy(array: npt.NDArray[Any]) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, np.ascontiguousarray(array), allow_pickle=False)
+    return buffer.getvalue()
