@@ -54,20 +54,21 @@ class Claims:
         self._units = {number: _units(line) for number, line in balances.lines.items()}
         self._start = {number: balances.balance(number) for number in balances.lines}
         self._claimed: dict[Funder, Counter[int]] = defaultdict(Counter)
+        # Dearest unit first, then the lower line: the order in which units are claimed.
+        order = sorted(balances.lines, key=lambda number: (-self._price(number, 1), number))
+        self._rank = {number: rank for rank, number in enumerate(order)}
         self._by_item: dict[str, list[int]] = defaultdict(list)
-        for number, line in balances.lines.items():
-            self._by_item[line.item_id].append(number)
+        for number in order:
+            self._by_item[balances.lines[number].item_id].append(number)
 
     def qualifies(self, terms: Terms) -> bool:
         """Tell whether the right items are there at all, enough of them or not."""
         there = [bool(self._lines(requirement)) for requirement in terms.requirements]
-        match terms.rule:
-            case PurchaseRule.ALL:
-                return all(there)
-            case PurchaseRule.FIRST_AND_ANOTHER:
-                return there[0] and any(there[1:])
-            case PurchaseRule.ANY:
-                return any(there)
+        if terms.rule is PurchaseRule.ALL:
+            return all(there)
+        if terms.rule is PurchaseRule.FIRST_AND_ANOTHER:
+            return there[0] and any(there[1:])
+        return any(there)
 
     def find(self, terms: Terms) -> Found | None:
         """Return unclaimed units that meet ``terms``, or None; claims nothing."""
@@ -132,16 +133,20 @@ class Claims:
             return list(self._start)
         numbers = self._group(requirement.items)
         unit_code = _WEIGHED_IN.get(requirement.measure)
-        if unit_code is not None:
-            lines = self._balances.lines
-            numbers = [number for number in numbers if lines[number].unit_code == unit_code]
-        return sorted(numbers, key=lambda number: (-self._price(number, 1), number))
+        if unit_code is None:
+            return numbers
+        return [number for number in numbers if self._balances.lines[number].unit_code == unit_code]
 
     def _group(self, items: ItemGroup) -> list[int]:
         held = self._by_item.keys() & items.item_ids
         if items.companies:
             held |= {item_id for item_id in self._by_item if items.of_company(item_id)}
-        return [number for item_id in held for number in self._by_item[item_id]]
+        if len(held) == 1:
+            return self._by_item[held.pop()]
+        return sorted(
+            (number for item_id in held for number in self._by_item[item_id]),
+            key=self._rank.__getitem__,
+        )
 
     def _fill(self, requirement: Requirement, claimed: Counter[int]) -> Units | None:
         if requirement.measure is Measure.TRANSACTION:
@@ -186,13 +191,9 @@ def spread(amount_minor: int, room: Mapping[int, int]) -> dict[int, int]:
 def _met(rule: PurchaseRule, groups: list[Units | None]) -> bool:
     """Tell whether the purchases looked at so far are enough, without the others."""
     made = sum(group is not None for group in groups)
-    match rule:
-        case PurchaseRule.ANY:
-            return made >= 1
-        case PurchaseRule.FIRST_AND_ANOTHER:
-            return groups[0] is not None and made >= 2
-        case PurchaseRule.ALL:
-            return False
+    if rule is PurchaseRule.ANY:
+        return made >= 1
+    return rule is PurchaseRule.FIRST_AND_ANOTHER and groups[0] is not None and made >= 2
 
 
 def _units(line: LineItem) -> int:
