@@ -48,17 +48,31 @@ def case(
     view_age_s: int | None = 0,
 ) -> Json:
     basket: Json = {"lines": lines, "coupons": coupons}
+    shown = " ".join(presented["data"] for presented in coupons)
     if household:
         basket["loyaltyToken"] = household
     return {
         "name": name,
-        "coupons": document,
+        "coupons": _without_idle_parts(document, shown),
         "redeemed": list(redeemed),
         "view_age_s": view_age_s,
         "basket": basket,
         "evaluation_time": time,
         "expected": {"offers": offers},
     }
+
+
+def _without_idle_parts(document: Json, shown: str) -> Json:
+    """Leave out the coupons and value codes that no presented coupon can mean."""
+    kept = dict(document)
+    if "store_coupons" in document:
+        kept["store_coupons"] = [
+            coupon for coupon in document["store_coupons"] if coupon["coupon_code"] in shown
+        ]
+        used = {coupon["value"].get("code") for coupon in kept["store_coupons"]}
+        codes = document.get("value_codes", {})
+        kept["value_codes"] = {code: codes[code] for code in codes if code in used}
+    return kept
 
 
 def key(*parts: str) -> str:
