@@ -140,8 +140,8 @@ class Activation:
             await self._let_go(before.previous)
         return True
 
-    async def restore(self) -> None:
-        """Make a host that has just started serve what was active.
+    async def restore(self, serving: Mapping[Slot, str]) -> None:
+        """Make a host that serves ``serving`` (digests by slot) serve what was active.
 
         An artifact that it refuses now is replaced by the one before, if that works. Rules
         come first: without them the host can decide nothing.
@@ -151,14 +151,15 @@ class Activation:
         async with self._lock:
             order = sorted(self._active.values(), key=lambda one: one.release.kind != "rules")
             for entry in order:
-                await self._restore(entry)
+                if serving.get(_slot(entry.release)) != entry.release.digest:
+                    await self._restore(entry)
 
     async def _restore(self, entry: Active) -> None:
         slot = _slot(entry.release)
         for release in filter(None, (entry.release, entry.previous)):
             try:
                 await self._drive(release)
-            except (HostRefusedError, BundleError) as exc:
+            except (HostRefusedError, BundleError, OSError) as exc:
                 logger.error("%s cannot be used any more: %s", _label(release), exc)
                 self._problems[slot] = f"{_label(release)}: {exc}"
             else:

@@ -82,9 +82,9 @@ def _store_batch(
         stored.append(decision)
     for poison in batch.poison:
         duplicate_count += not _store_poison(connection, batch.origin, poison, recorded_ms)
-    for gap in batch.gaps:
-        _store_gap(connection, batch.origin, gap, recorded_ms)
-    return BatchResult(duplicate_count=duplicate_count, stored=tuple(stored)), moved
+    gaps = [g for g in batch.gaps if _store_gap(connection, batch.origin, g, recorded_ms)]
+    result = BatchResult(duplicate_count=duplicate_count, stored=tuple(stored), gaps=tuple(gaps))
+    return result, moved
 
 
 def _known(connection: sqlite3.Connection, origin: Origin, decision: DecisionRecord) -> bool:
@@ -179,7 +179,8 @@ def _store_poison(
     return row is not None
 
 
-def _store_gap(connection: sqlite3.Connection, origin: Origin, gap: Gap, recorded_ms: int) -> None:
+def _store_gap(connection: sqlite3.Connection, origin: Origin, gap: Gap, recorded_ms: int) -> bool:
+    """Put a gap on record; tell whether it is new."""
     row = connection.execute(
         "INSERT INTO gaps (source, origin, epoch, first_sequence, last_sequence, lost_count,"
         " reason, recorded_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
@@ -194,6 +195,7 @@ def _store_gap(connection: sqlite3.Connection, origin: Origin, gap: Gap, recorde
     ).fetchone()
     if row is not None:
         outbox.append(connection, outbox.GAPS, "lost", row[0], recorded_ms, 0)
+    return row is not None
 
 
 def _store_outcome(

@@ -106,10 +106,11 @@ class Batch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchResult:
-    """What became of a batch. ``stored`` are the fallback reasons of what was new."""
+    """What became of a batch. ``stored`` and ``gaps`` are those that were new."""
 
     duplicate_count: int
     stored: tuple[DecisionRecord, ...] = ()
+    gaps: tuple[Gap, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -64,8 +64,8 @@ class ListenConfig:
     """
 
     # Registers sit on the store's network, so these two doors face it, behind TLS.
-    serving: Address = Address(host="0.0.0.0", port=8443)  # noqa: S104
-    control: Address = Address(host="0.0.0.0", port=8444)  # noqa: S104
+    serving: Address = Address(host="0.0.0.0", port=8443)
+    control: Address = Address(host="0.0.0.0", port=8444)
     health: Address = Address(host="127.0.0.1", port=8480)
     advertised_host: str = ""
 

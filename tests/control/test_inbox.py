@@ -10,8 +10,8 @@ from cloud_sync.archive import Archive
 from cloud_sync.database import Database
 from cloud_sync.errors import StoreMismatchError, StoreUnavailableError
 from cloud_sync.inbox import Inbox
-from cloud_sync.records import Gap, OutcomeStatus, PoisonRecord, SaleEnd
-from tests.control.records_made import JOURNAL, LANE_4, Batch, decision, journal, outcome, spool
+from cloud_sync.records import Batch, Gap, OutcomeStatus, PoisonRecord, SaleEnd
+from tests.control.records_made import JOURNAL, LANE_4, decision, journal, outcome, spool
 
 
 def rows(connection: sqlite3.Connection, sql: str) -> list[tuple[object, ...]]:
