@@ -157,15 +157,17 @@ def _unpack(raw: bytes) -> object:
     try:
         unpacker = zlib.decompressobj(wbits=_GZIP)
         text = unpacker.decompress(raw, LONGEST_DOCUMENT)
-        if unpacker.unconsumed_tail:
-            raise DocumentError("bundle", "unpacks to too much", "publish a smaller one")
-        if not unpacker.eof:
-            raise DocumentError("bundle", "is cut off", "fetch it again")
-        return json.loads(text)
-    except (zlib.error, UnicodeDecodeError, RecursionError) as error:
-        raise DocumentError("bundle", "cannot be unpacked", "publish it again") from error
-    except json.JSONDecodeError as error:
+        value: object = json.loads(text) if unpacker.eof else None
+    except zlib.error as error:
+        raise DocumentError("bundle", "cannot be unpacked", "fetch it again") from error
+    except (ValueError, RecursionError) as error:
+        # Also text that is not UTF-8, and numbers of thousands of digits.
         raise DocumentError("bundle", "is not JSON", "publish it again") from error
+    if unpacker.unconsumed_tail:
+        raise DocumentError("bundle", "unpacks to too much", "publish a smaller one")
+    if not unpacker.eof:
+        raise DocumentError("bundle", "is cut off", "fetch it again")
+    return value
 
 
 def _instant(fields: Fields, key: str) -> datetime:

@@ -37,6 +37,10 @@ class Fields:
         """Tell whether ``key`` is there, without asking for it."""
         return key in self._value
 
+    def _absent(self, key: str) -> bool:
+        self._asked.add(key)
+        return key not in self._value
+
     def raw(self, key: str) -> object:
         """Return the value of a required key."""
         self._asked.add(key)
@@ -48,7 +52,7 @@ class Fields:
         self, key: str, low: int = -(2**63), high: int = 2**63 - 1, default: int | None = None
     ) -> int:
         """Return an integer in ``[low, high]``; without a default the key is required."""
-        if default is not None and key not in self._value:
+        if default is not None and self._absent(key):
             return default
         value = self.raw(key)
         if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
@@ -59,7 +63,7 @@ class Fields:
 
     def number(self, key: str, low: float, high: float, default: float | None = None) -> float:
         """Return a real number in ``[low, high]``."""
-        if default is not None and key not in self._value:
+        if default is not None and self._absent(key):
             return default
         value = self.raw(key)
         if (
@@ -74,7 +78,7 @@ class Fields:
 
     def text(self, key: str, default: str | None = None, longest: int = 4096) -> str:
         """Return a string of at most ``longest`` characters."""
-        if default is not None and key not in self._value:
+        if default is not None and self._absent(key):
             return default
         value = self.raw(key)
         if not isinstance(value, str) or len(value) > longest:
@@ -85,7 +89,7 @@ class Fields:
 
     def flag(self, key: str, default: bool | None = None) -> bool:
         """Return a boolean."""
-        if default is not None and key not in self._value:
+        if default is not None and self._absent(key):
             return default
         value = self.raw(key)
         if not isinstance(value, bool):

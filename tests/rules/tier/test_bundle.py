@@ -40,6 +40,7 @@ def damaged() -> dict[str, bytes]:
         "no JSON": gzip.compress(b"{"),
         "no text": gzip.compress(b'"\xff"'),
         "no object": gzip.compress(b"[]"),
+        "endless number": gzip.compress(b'{"schema":' + b"9" * 5_000 + b"}"),
         "too deep": gzip.compress(b"[" * 200_000),
     }
 
