@@ -34,8 +34,8 @@ class Fields:
         self.path = path
 
     def has(self, key: str) -> bool:
-        """Tell whether ``key`` is there, without asking for it."""
-        return key in self._value
+        """Tell whether ``key`` is there; it counts as asked for."""
+        return not self._absent(key)
 
     def _absent(self, key: str) -> bool:
         self._asked.add(key)
