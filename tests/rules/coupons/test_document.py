@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -189,6 +192,15 @@ def test_families_are_read() -> None:
     # The families are known, so only family 000 is the whole company.
     assert book.gs1.items("0614141", "120").companies == ()
     assert book.gs1.items("0614141", "000").companies == ("0614141",)
+
+
+def test_the_documented_example_is_one() -> None:
+    text = (Path(__file__).parents[3] / "docs" / "coupons.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"^```json\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    book = read_coupons(json.loads(example))
+    assert book.offer_ids == {"18:10000089073", "paper:51600013033", "coupon_match", "gs1_8110"}
+    (paper,) = book.known_as(CouponSymbology.STORE, "51600013033")
+    assert paper.terms.requirements[0].items.item_ids == {"1029743", "1082185"}
 
 
 names = st.sets(st.text("abc", min_size=1, max_size=4), max_size=20)
