@@ -152,7 +152,7 @@ def _value(coupon: Coupon8110) -> Value:
         case 2:
             return Value(kind=ValueKind.FREE_ITEM, count=coupon.save_value)
         case 5:
-            return Value(kind=ValueKind.PERCENT, percent_bp=min(coupon.save_value, 100) * 100)
+            return Value(kind=ValueKind.PERCENT, percent_bp=coupon.save_value * 100)
         case _:
             return Value(kind=ValueKind.TRANSACTION, amount_minor=coupon.save_value)
 

@@ -186,6 +186,12 @@ def test_a_match_never_exceeds_the_face_or_the_total(face: int, full: int, total
     assert 0 <= match <= max(face, total - face, 0)
 
 
+def test_a_face_at_the_full_limit_is_matched_in_full() -> None:
+    doubling = BOOK.doubling
+    assert doubling is not None
+    assert replace(doubling, full_up_to_minor=50, up_to_total_minor=80).match_minor(50) == 50
+
+
 def test_the_largest_basket_is_answered() -> None:
     many = tuple(
         LineItem(line_number=number, item_id=SOUP, quantity_milli=1000, extended_minor=300)

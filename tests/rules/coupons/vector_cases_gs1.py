@@ -246,12 +246,26 @@ SEVERAL_PURCHASES = [
         a(nacc("100", more=second("2", "1", "850") + third("1", "130"))), no(NO_ITEM),
     ),
     case(
+        "the first and one more: too few of the first",
+        DOCUMENT, [line(1, TEA, 300), line(2, COFFEE, 300), line(3, LOOSE_TEA, 200)],
+        a(nacc("100", need="2", more=second("2", "1", "850") + third("1", "130"))), no(TOO_FEW),
+    ),
+    case(
         "three of any mix",
         DOCUMENT, [line(1, TEA, 300), line(2, COFFEE, 600, 2)], a(MIXED), off({1: 33, 2: 67}),
     ),
     case(
         "two of any mix are too few",
         DOCUMENT, [line(1, TEA, 300), line(2, COFFEE, 300)], a(MIXED), no(TOO_FEW),
+    ),
+    case(
+        "both must be bought; an index without a purchase is the first",
+        DOCUMENT, [line(1, TEA, 300), line(2, COFFEE, 200)],
+        a(nacc("100", more=second("1", "1", "850") + "90200")), off({1: 100}),
+    ),
+    case(
+        "no units asked for: one earns it",
+        DOCUMENT, [line(1, TEA, 600, 2)], a(nacc("500", need="0")), off({1: 300}),
     ),
     case(
         "an index without a purchase is the first",

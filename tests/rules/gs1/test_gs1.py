@@ -138,6 +138,11 @@ def test_a_leap_day_is_a_date() -> None:
     assert read_8110(PLAIN + "3" + "280229").expires == "280229"
 
 
+def test_a_coupon_may_be_good_for_one_day() -> None:
+    coupon = read_8110(PLAIN + "3" + "260101" + "4" + "260101")
+    assert coupon.starts == coupon.expires == "260101"
+
+
 def test_the_longest_coupon_fits() -> None:
     tail = "12" + "5" + "12345" + "0" + "000" + "6" + "123456789012" + "3" + "261231"
     coupon = read_8110(PLAIN + tail + "5" + "2" + "12345678")
