@@ -78,11 +78,11 @@ def _quoted(text: str) -> str:
 
 
 def _check_depth(value: object, left: int) -> None:
-    if left < 0:
-        raise CanonicalJsonError(f"nests more than {DEEPEST} levels")
     if isinstance(value, dict):
         value = list(value.values())
     if isinstance(value, list | tuple):
+        if not left:
+            raise CanonicalJsonError(f"nests more than {DEEPEST} levels")
         for item in value:
             _check_depth(item, left - 1)
 
