@@ -141,8 +141,7 @@ def _take(offer: BuyGet, cell: _Cell) -> Take:
     segment = cell.segment
     got = segment.value(cell.got)
     return Take(
-        segment.line_number,
-        segment.shared,
+        segment,
         cell.bought + cell.got,
         segment.value(cell.bought + cell.got),
         offer.reward.off_units(got, cell.got),

@@ -67,16 +67,14 @@ def missing(promotion: Promotion, roles: Roles, pots: Mapping[int, Pot]) -> str:
 
 
 def _takes(promotion: Promotion, found: list[list[Segment]]) -> list[Take]:
-    most = promotion.max_applications
-    match promotion.offer:
-        case LineOffer() as offer:
-            return _line_takes(offer, found[0], most)
-        case BuyGet() as offer:
-            return buy_get_takes(offer, found[0], found[1], most)
-        case SetOffer() as offer:
-            return set_takes(offer, found, most)
-        case Threshold() as offer:
-            return _threshold_takes(offer, found[0], found[1], most)
+    most, offer = promotion.max_applications, promotion.offer
+    if isinstance(offer, LineOffer):
+        return _line_takes(offer, found[0], most)
+    if isinstance(offer, BuyGet):
+        return buy_get_takes(offer, found[0], found[1], most)
+    if isinstance(offer, SetOffer):
+        return set_takes(offer, found, most)
+    return _threshold_takes(offer, found[0], found[1], most)
 
 
 def _line_takes(offer: LineOffer, found: Sequence[Segment], most: int | None) -> list[Take]:
@@ -92,7 +90,7 @@ def _line_takes(offer: LineOffer, found: Sequence[Segment], most: int | None) ->
         value = segment.value(units)
         discount = reward.off_units(value, units)
         if discount:
-            takes.append(Take(segment.line_number, segment.shared, units, value, discount))
+            takes.append(Take(segment, units, value, discount))
             left -= units
     return takes
 
@@ -108,7 +106,7 @@ def _threshold_takes(
     shares = share_out(offer.reward.off_sets(sum(weights), times), weights)
     discounts = dict(zip(rewarded, shares, strict=True))
     return [
-        Take(segment.line_number, segment.shared, segment.units, segment.money, discount)
+        Take(segment, segment.units, segment.money, discount)
         # What was counted is used as well: another promotion may not count it again.
         for segment, discount in {**dict.fromkeys(counted, 0), **discounts}.items()
     ]

@@ -92,7 +92,11 @@ class _Evaluation:
     def apply(self, promotions: Iterable[Promotion]) -> list[OfferResult]:
         """Apply one phase's promotions, given in their order; return those that apply."""
         pots = pots_of(self._balances)
-        candidates = [c for c in (self._admit(one, pots) for one in promotions) if c is not None]
+        # Looking at all of them must leave nodes to apply some.
+        part = self.nodes.half()
+        found = [self._admit(one, pots, part) for one in promotions]
+        self.nodes.join(part)
+        candidates = [one for one in found if one is not None]
         settled = settle(candidates, pots, self.nodes)
         self._limited |= settled.limited
         deals = {candidate.promotion.offer_id: deal for candidate, deal in settled.chosen}
@@ -111,10 +115,10 @@ class _Evaluation:
         limited = (Reason(code=Cause.LIMITED.value),) if self._limited else ()
         return (*limited, *self._errors)
 
-    def _admit(self, promotion: Promotion, pots: Pots) -> Candidate | None:
+    def _admit(self, promotion: Promotion, pots: Pots, nodes: Nodes) -> Candidate | None:
         """Return the promotion as a candidate, or None and note why it is none."""
         try:
-            found = self._judge(promotion, pots)
+            found = self._judge(promotion, pots, nodes)
         except NodesSpentError:
             self._limited = True
             found = Unapplied(promotion, Cause.LIMITED)
@@ -123,14 +127,14 @@ class _Evaluation:
         self.unapplied.append(found)
         return None
 
-    def _judge(self, promotion: Promotion, pots: Pots) -> Candidate | Unapplied:
+    def _judge(self, promotion: Promotion, pots: Pots, nodes: Nodes) -> Candidate | Unapplied:
         closed = self._closed(promotion)
         # One that is not running is looked at only where it was promised to the household.
         if closed is not None and (closed is Cause.NOT_TARGETED or not promotion.segments):
             return Unapplied(promotion, closed)
-        self.nodes.spend(1)
+        nodes.spend(1)
         roles = roles_of(promotion.offer, self._index)
-        self.nodes.spend(cost_of(roles))
+        nodes.spend(cost_of(roles))
         lines = frozenset().union(*roles)
         if not lines:
             return Unapplied(promotion, Cause.NO_ITEM)

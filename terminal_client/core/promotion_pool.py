@@ -44,11 +44,15 @@ class Segment:
 class Take(NamedTuple):
     """What a deal uses of one segment: units, the money on them, and how much of it comes off."""
 
-    line_number: int
-    shared: bool
+    segment: Segment
     units: int
     value: int
     discount: int
+
+    @property
+    def line_number(self) -> int:
+        """The segment's line."""
+        return self.segment.line_number
 
 
 Pot = tuple[Segment | None, Segment | None]
@@ -79,27 +83,21 @@ def segments(
 
 
 def use(pots: Pots, takes: Iterable[Take], stackable: bool) -> None:
-    """Book a deal's takes, each of which fits its segment."""
-    for number, shared, units, value, discount in takes:
+    """Book a deal's takes; the pots are as they were when it was made."""
+    for segment, units, value, discount in takes:
+        number = segment.line_number
         free, used = pots[number]
-        if shared:
-            pots[number] = free, _less(used, 0, discount)
-        elif stackable:
-            more = _more(used, number, units, value - discount)
-            pots[number] = _less(free, units, value), more
-        else:
-            pots[number] = _less(free, units, value), used
+        if segment.shared:
+            pots[number] = free, _segment(number, True, segment.units, segment.money - discount)
+            continue
+        left = _segment(number, False, segment.units - units, segment.money - value)
+        if stackable:
+            used = _more(used, number, units, value - discount)
+        pots[number] = left, used
 
 
 def _segment(number: int, shared: bool, units: int, money: int) -> Segment | None:
     return Segment(number, shared, units, money) if units > 0 and money > 0 else None
-
-
-def _less(segment: Segment | None, units: int, money: int) -> Segment | None:
-    if segment is None:
-        return None
-    left_units, left_money = segment.units - units, segment.money - money
-    return _segment(segment.line_number, segment.shared, left_units, left_money)
 
 
 def _more(segment: Segment | None, number: int, units: int, money: int) -> Segment | None:

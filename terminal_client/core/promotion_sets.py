@@ -85,11 +85,11 @@ def _across(stack: list[_Cell], quantity: int) -> list[_Pick]:
     """Pick one part of a set that spreads over several cells."""
     picks = []
     for cell in reversed(stack):
+        if not quantity:
+            break
         units = min(quantity, cell.units)
         picks.append(cell.pick(units))
         quantity -= units
-        if not quantity:
-            break
     return picks
 
 
@@ -98,8 +98,7 @@ def _shared(cells: list[_Cell], discount: int) -> list[Take]:
     shares = share_out(discount, [cell.segment.money - cell.money for cell in used])
     return [
         Take(
-            cell.segment.line_number,
-            cell.segment.shared,
+            cell.segment,
             cell.segment.units - cell.units,
             cell.segment.money - cell.money,
             share,
