@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from terminal_client.core.balances import LineBalances
-from terminal_client.core.basket import Basket, PresentedCoupon
+from terminal_client.core.basket import Basket, PresentedCoupon, TransactionType
 from terminal_client.core.coupon_candidates import Candidate, Refusal, candidates_for
 from terminal_client.core.coupon_claims import Claims, Found, spread
 from terminal_client.core.coupon_terms import ValueKind
@@ -28,6 +28,10 @@ from terminal_client.core.decision import LineAllocation, OfferResult, OfferStat
 from terminal_client.core.freshness import age_at
 from terminal_client.core.redemptions import RedemptionView
 from terminal_client.core.rule_input import RuleContext
+
+
+# Nothing is sold here, so no item qualifies.
+_NO_SALE = frozenset({TransactionType.RETURN, TransactionType.NO_SALE, TransactionType.VOID})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +88,8 @@ class _Session:
         self._coupons = coupons
         self._household = basket.loyalty_token
         self._today = context.store_local_date
-        self._claims = Claims(balances)
+        sale = basket.transaction_type not in _NO_SALE
+        self._claims = Claims(balances if sale else LineBalances({}, {}))
         self._view = view
         self._used: set[tuple[str, ...]] = set()
         self._unverified_count = 0

@@ -32,7 +32,8 @@ class Value:
     """What a coupon takes off, and at most how much (``max_minor``; 0: no cap).
 
     AMOUNT and TRANSACTION: ``amount_minor`` off the required units, or off the whole basket.
-    PERCENT: ``percent_bp`` of the required units (above 10,000: all of them). FREE_ITEM: the cheapest ``count`` of them.
+    PERCENT: ``percent_bp`` of the required units (above 10,000: all of them). FREE_ITEM: the
+    cheapest ``count`` of them.
     """
 
     kind: ValueKind

@@ -183,6 +183,17 @@ ITEMS_AND_USE = [
         "a returned item does not count",
         DOCUMENT, [line(1, MILK, -199, -1)], HUNDRED, [refuses("a", "spring:100", NO_ITEM)],
     ),
+    *(
+        case(
+            f"nothing is sold: {kind}",
+            DOCUMENT, MILK_199, HUNDRED, [refuses("a", "spring:100", NO_ITEM)], kind=kind,
+        )
+        for kind in ("RETURN", "NO_SALE", "VOID")
+    ),
+    *(
+        case(f"something is sold: {kind}", DOCUMENT, MILK_199, HUNDRED, applied_100(), kind=kind)
+        for kind in ("SALE", "EXCHANGE", "TRAINING")
+    ),
     case(
         "an item that costs nothing any more",
         DOCUMENT, [line(1, MILK, 0)], HUNDRED, [refuses("a", "spring:100", NO_ITEM)],

@@ -46,8 +46,11 @@ def case(
     time: str = NOON,
     redeemed: tuple[str, ...] = (),
     view_age_s: int | None = 0,
+    kind: str = "",
 ) -> Json:
     basket: Json = {"lines": lines, "coupons": coupons}
+    if kind:
+        basket["transactionType"] = f"TRANSACTION_TYPE_{kind}"
     shown = " ".join(presented["data"] for presented in coupons)
     if household:
         basket["loyaltyToken"] = household
