@@ -29,7 +29,6 @@ from terminal_client.core.freshness import age_at
 from terminal_client.core.redemptions import RedemptionView
 from terminal_client.core.rule_input import RuleContext
 
-
 # Nothing is sold here, so no item qualifies.
 _NO_SALE = frozenset({TransactionType.RETURN, TransactionType.NO_SALE, TransactionType.VOID})
 
