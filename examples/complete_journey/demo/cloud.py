@@ -1,7 +1,8 @@
 """The demo's cloud, a process of its own: a folder over HTTP, and the deep tier.
 
 Run as ``python -m examples.complete_journey.demo.cloud --tree FOLDER --ca ... --cert ...
---key ...``. Prints ``ready HTTP_PORT DEEP_PORT`` once both doors are open.
+--key ...``. Prints ``ready HTTP_PORT DEEP_PORT`` once both doors are open. When its standard
+input ends, it prints ``answered N`` (questions that reached the deep tier) and ends too.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import sys
 import threading
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -35,15 +37,14 @@ def edge_columns() -> list[str]:
 
 
 async def serve(arguments: argparse.Namespace) -> None:
-    """Serve both doors until cancelled."""
+    """Serve both doors until standard input ends."""
     http = ThreadingHTTPServer(
         ("127.0.0.1", 0), partial(_QuietHandler, directory=str(arguments.tree))
     )
     threading.Thread(target=http.serve_forever, daemon=True).start()
     server = grpc.aio.server()
-    service_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(
-        DeepService(DeepModel(edge_columns())), server
-    )
+    deep = DeepService(DeepModel(edge_columns()))
+    service_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(deep, server)
     credentials = grpc.ssl_server_credentials(
         [(arguments.key.read_bytes(), arguments.cert.read_bytes())],
         root_certificates=arguments.ca.read_bytes(),
@@ -52,7 +53,10 @@ async def serve(arguments: argparse.Namespace) -> None:
     deep_port = server.add_secure_port("127.0.0.1:0", credentials)
     await server.start()
     print(f"ready {http.server_port} {deep_port}", flush=True)
-    await server.wait_for_termination()
+    await asyncio.to_thread(sys.stdin.read)
+    print(f"answered {deep.call_count}", flush=True)
+    await server.stop(grace=0.2)
+    http.shutdown()
 
 
 def main() -> None:

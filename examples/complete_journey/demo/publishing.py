@@ -23,6 +23,7 @@ from examples.complete_journey.artifacts import (
 )
 from examples.complete_journey.golden import TOLERANCE, read_golden
 from examples.complete_journey.rules_source import book_time, rules_source, yyyymmdd
+from terminal_client.core.fallback import FallbackBundle
 
 RING = "one-store"
 EDGE_MODEL = "promo_price_edge"
@@ -46,12 +47,13 @@ class Desk:
         """Publish the edge model, and let the store run it."""
         self._release("models", EDGE_MODEL, "1.0.0", edge_model_bundle(), TRAINED)
 
-    def publish_week(self, week: int) -> None:
-        """Publish the price book and the rules of ``week``, and let the store run them."""
+    def publish_week(self, week: int) -> FallbackBundle:
+        """Publish the price book and the rules of ``week``, let the store run them; the rules."""
         as_of = book_time(week)
         built = self._rules.build(rules_source(week))
         self._release("features", "book", f"1.{week}.0", book_bundle(week), as_of)
         self._release("rules", "rules", f"1.{week}.0", built.raw, as_of)
+        return FallbackBundle.load(built.raw, built.digest)
 
     def _release(
         self, channel: str, name: str, version: str, bundle: bytes, as_of: datetime
