@@ -135,12 +135,14 @@ class TrustConfig:
 class CloudConfig:
     """The cloud. Empty ``bundles_url`` or ``deep_endpoint``: there is none.
 
-    ``bundles_url`` is where the signed tree lies (``https://``, ``http://``, ``file://``).
+    ``bundles_url`` is where the signed tree lies (``https://``, ``http://``, ``file://``);
+    ``bundles_ca`` is trusted for it beside the system's authorities.
     ``deep_endpoint`` is ``host:port`` of an Open Inference Protocol server behind TLS;
     empty ``deep_ca``, ``deep_certificate``, ``deep_key``: those of ``tls``.
     """
 
     bundles_url: str = ""
+    bundles_ca: Path | None = None
     poll_interval_s: float = 30.0
     connect_timeout_s: float = 2.0
     request_timeout_s: float = 10.0

@@ -204,7 +204,7 @@ def _cloud(section: Fields, folder: Path) -> CloudConfig:
         _parse_address(section, "deep_endpoint", endpoint)
     pem = {
         key: _path(section, key, folder) if section.has(key) else None
-        for key in ("deep_ca", "deep_certificate", "deep_key")
+        for key in ("bundles_ca", "deep_ca", "deep_certificate", "deep_key")
     }
     if (pem["deep_certificate"] is None) != (pem["deep_key"] is None):
         raise DocumentError(

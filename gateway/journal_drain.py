@@ -108,6 +108,15 @@ class JournalDrain:
         self.drained_count += len(drained.records)
         return len(drained.records)
 
+    async def finish(self) -> None:
+        """Drain what is left, before control ends; what the disk refuses stays in the ring."""
+        try:
+            with JournalReader.open(self._path) as reader:
+                while await self.drain(reader):
+                    pass
+        except (FileNotFoundError, JournalError, StoreUnavailableError) as exc:
+            logger.warning("leaving the journal as it is: %s", exc)
+
     async def _follow(self, reader: JournalReader, opened: os.stat_result) -> None:
         """Drain until the file is replaced: a new one has another inode or size."""
         while True:

@@ -1,0 +1,1 @@
+"""The ``posgate`` command."""
