@@ -31,7 +31,6 @@ class Scope(StrEnum):
     """What one row of the model's input is about."""
 
     LINE = "line"
-    BASKET = "basket"
     CART = "cart"
 
 
@@ -48,9 +47,10 @@ class TensorSpec:
 class CartEncoding:
     """How a cart becomes numbers, for models of scope ``cart``.
 
-    ``vocabulary`` and ``stores`` are text files, one id per line, UTF-8. An item or store
-    at line ``i`` (from 0) is the number ``i + 1``; 0 pads, or is unknown. The model's
-    outputs name vocabulary lines from 0. ``length`` items fit into the cart.
+    ``vocabulary`` and ``stores`` are text files, one id per line, UTF-8. The item or store
+    at line ``i`` (from 0) is the number ``i + 1``, in inputs and outputs alike; 0 pads, or
+    is unknown. ``length`` items fit into the cart. Inputs are ``cart`` int64 [-1, length]
+    and ``store`` int64 [-1]; outputs ``item`` int64 and ``score`` float32, best first.
     """
 
     vocabulary: str
@@ -173,7 +173,8 @@ def _check_model(manifest: ModelManifest, fields: Fields) -> None:
             raise DocumentError(
                 fields.at(f"golden.{key}"), f"and {key} differ", "give a file per tensor"
             )
-    if manifest.scope is Scope.CART:
+    if manifest.cart is not None:
+        _check_cart(manifest, manifest.cart, fields)
         return
     names = [feature.name for feature in manifest.features]
     if len(set(names)) != len(names):
@@ -185,6 +186,18 @@ def _check_model(manifest: ModelManifest, fields: Fields) -> None:
             fields.at("inputs"),
             "do not fit the features",
             f"declare one float32 tensor of shape {list(width)}",
+        )
+
+
+def _check_cart(manifest: ModelManifest, cart: CartEncoding, fields: Fields) -> None:
+    wanted = {"cart": ("int64", (-1, cart.length)), "store": ("int64", (-1,))}
+    found = {tensor.name: (tensor.dtype, tensor.shape) for tensor in manifest.inputs}
+    outputs = {tensor.name: tensor.dtype for tensor in manifest.outputs}
+    if found != wanted or (outputs.get("item"), outputs.get("score")) != ("int64", "float32"):
+        raise DocumentError(
+            fields.at("inputs"),
+            "or outputs are not those of a cart",
+            "declare cart, store and item, score as docs/decision.md says",
         )
 
 
