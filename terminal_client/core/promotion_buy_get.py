@@ -94,20 +94,20 @@ def _cells(offer: BuyGet, buyable: Sequence[Segment], gettable: Sequence[Segment
 
 def _get(counter: _Counter, getters: Iterable[_Cell], wanted: int) -> None:
     for cell in getters:
+        if not wanted:
+            break
         units = min(wanted, counter.room(cell))
         counter.give(cell, units)
         wanted -= units
-        if not wanted:
-            break
 
 
 def _buy(buyers: Iterable[_Cell], wanted: int) -> None:
     for cell in buyers:
+        if not wanted:
+            break
         units = min(wanted, cell.left)
         cell.bought += units
         wanted -= units
-        if not wanted:
-            break
 
 
 def _in_turn(counter: _Counter) -> None:
