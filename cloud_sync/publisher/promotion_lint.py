@@ -23,8 +23,8 @@ from terminal_client.core.promotion_terms import (
     Window,
 )
 
-WIDEST_SEARCH = 6
-"""Members of a best-deal group whose every order can be tried within a basket's nodes."""
+WIDEST_SEARCH = 4
+"""Members of a best-deal group whose every order is tried on ten lines they all want."""
 
 _WEEK = 7
 

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from cloud_sync.publisher.promotion_lint import Finding, lint_promotions
+from cloud_sync.publisher.promotion_lint import WIDEST_SEARCH, Finding, lint_promotions
 from terminal_client.core.promotion_model import read_promotions
-from tests.rules.promotions.making import percent
+from tests.rules.promotions.making import discounts, line, outcome_of, percent
 
 ALL = {"all": True}
 BEST_UNIT = {"group": "g", "resolve": "best_deal", "scope": "unit"}
@@ -152,9 +152,23 @@ def test_a_group_of_one_is_found() -> None:
 
 
 def test_a_group_too_wide_to_be_searched_is_found() -> None:
-    documents = [percent(f"P{n}") | {"exclusive": BEST_UNIT} for n in range(7)]
+    documents = [percent(f"P{n}") | {"exclusive": BEST_UNIT} for n in range(WIDEST_SEARCH + 1)]
     assert {code for code, _ in codes(*documents)} == {"GROUP_TOO_WIDE"}
-    assert codes(*documents[:6]) == []
+    assert codes(*documents[:-1]) == []
+
+
+def test_a_group_that_is_not_too_wide_is_searched_to_its_end() -> None:
+    kinds: list[Any] = [
+        {"kind": "bogo"},
+        {"kind": "percent", "percent_bp": 2500},
+        {"kind": "bogo", "choice": "dearest", "reward": {"percent_bp": 5000}},
+        {"kind": "fixed_price", "price_minor": 60},
+    ]
+    common = {"items": {"items": ["a"]}, "exclusive": BEST_UNIT, "max_applications": 2}
+    documents = [kind | common | {"id": f"P{n}"} for n, kind in enumerate(kinds)]
+    assert len(documents) == WIDEST_SEARCH
+    outcome = outcome_of(documents, *[line(n, "a", 190 + n, 2000) for n in range(1, 11)])
+    assert (outcome.reasons, len(discounts(outcome))) == ((), 4)
 
 
 @pytest.mark.parametrize(
