@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from time import perf_counter
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import grpc
 from prometheus_client import CollectorRegistry, Counter, Histogram
@@ -16,8 +16,10 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 _LABELS = ("grpc_type", "grpc_service", "grpc_method")
 _BUCKETS_S = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)
 _NAMES = {code.value[0]: code.name for code in grpc.StatusCode}
-Handler = grpc.RpcMethodHandler[Any, Any]
-Context = grpc.aio.ServicerContext[Any, Any]
+if TYPE_CHECKING:
+    # Generic in the stubs alone.
+    Handler = grpc.RpcMethodHandler[Any, Any]
+    Context = grpc.aio.ServicerContext[Any, Any]
 
 
 class ServerMetrics:
@@ -159,8 +161,11 @@ def _streaming(inner: Any, metrics: MethodMetrics) -> Callable[..., AsyncIterato
 
 
 def _code(context: Context) -> str:
-    # Annotated as StatusCode; what grpc.aio returns is its number.
-    return _NAMES.get(int(cast(int, context.code())), "UNKNOWN")
+    # Annotated as StatusCode; what grpc.aio returns is None while nothing is set, or a number.
+    code = cast("grpc.StatusCode | int | None", context.code())
+    if code is None:
+        return "OK"
+    return code.name if isinstance(code, grpc.StatusCode) else _NAMES.get(int(code), "UNKNOWN")
 
 
 def _failure(exc: BaseException, context: Context) -> str:
