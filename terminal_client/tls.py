@@ -69,7 +69,7 @@ def probe(target: str, tls: TlsConfig, timeout_s: float) -> TlsFinding:
     """Return what a handshake with ``target`` (``host:port``) finds; never raises.
 
     Waits for the server's first frame: under TLS 1.3 a server refuses a client's certificate
-    only after the client believes that the handshake is over.
+    only after the client believes that the handshake is over, and gRPC's does so by hanging up.
     """
     host, _, port = target.rpartition(":")
     host = host.strip("[]")
@@ -80,15 +80,28 @@ def probe(target: str, tls: TlsConfig, timeout_s: float) -> TlsFinding:
             socket.create_connection((host, int(port)), timeout_s) as plain,
             context.wrap_socket(plain, server_hostname=tls.server_name or host) as secure,
         ):
-            secure.sendall(_PREFACE)
-            answer = secure.recv(9)
-            protocol = secure.version() or ""
+            return _first_frame(secure)
     except ConfigError as error:
         return TlsFinding(state=TlsState.REJECTED, detail=str(error))
     except ssl.SSLError as error:
         return TlsFinding(state=_state_of(error), detail=error.reason or str(error))
     except (OSError, ValueError) as error:
         return TlsFinding(state=TlsState.UNREACHABLE, detail=str(error) or type(error).__name__)
+
+
+def _first_frame(secure: ssl.SSLSocket) -> TlsFinding:
+    protocol = secure.version() or ""
+    try:
+        secure.sendall(_PREFACE)
+        answer = secure.recv(9)
+    except ConnectionError:
+        answer = b""
+    if not answer:
+        return TlsFinding(
+            state=TlsState.REJECTED,
+            detail="the server hung up on our certificate",
+            protocol=protocol,
+        )
     if len(answer) < 4 or answer[3] != _SETTINGS_TYPE:
         return TlsFinding(state=TlsState.NOT_GRPC, detail="answers no HTTP/2", protocol=protocol)
     return TlsFinding(state=TlsState.ACCEPTED, protocol=protocol)

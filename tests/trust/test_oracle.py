@@ -42,7 +42,8 @@ def test_a_standard_tuf_client_accepts_the_whole_tree(tree: Tree) -> None:
     trusted.update_targets(tree.read("targets"))
     for role in ("models", "rules", "features", "lab", "one-store", "region", "fleet"):
         trusted.update_delegated_targets(tree.read(role), role, "targets")
-    assert set(trusted["rules"].targets) == {"rules/store/1.0.0.bundle"}
+    rules: Any = trusted["rules"]
+    assert set(rules.targets) == {"rules/store/1.0.0.bundle"}
 
 
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])

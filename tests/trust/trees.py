@@ -67,7 +67,7 @@ class Tree:
         return document.to_bytes(JSONSerializer())
 
 
-def check(tree: Tree, memory: Memory | None = None, **changes: Any) -> Trusted:
+def check(tree: Tree, seen: Memory | None = None, /, **changes: Any) -> Trusted:
     """Verify the tree's evidence, with some documents replaced."""
     evidence = replace(tree.evidence(), **changes)
-    return verify(evidence, FOLLOWED, tree.pinned, memory or Memory(), verify_signature)
+    return verify(evidence, FOLLOWED, tree.pinned, seen or Memory(), verify_signature)
