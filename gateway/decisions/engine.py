@@ -109,6 +109,7 @@ class DecisionEngine:
         self._large = LargeBaskets()
         self._arrivals = ObservedArrivals()
         self._tail = LatencyWindow(lambda: clock.now_us() / 1e6)
+        self._rules_time = LatencyWindow(lambda: clock.now_us() / 1e6)
         self._decision_count = 0
         self._later_count = 0
 
@@ -220,19 +221,30 @@ class DecisionEngine:
             self._admission.leave(ticket, own_us, run.budget.total_us)
 
     async def _rules(self, run: Run) -> None:
-        """Let the rules answer; only a large basket can fail to have it in time."""
+        """Let the rules answer; only a large basket, or a budget of a few ms, can fail."""
         budget, bundle, request = run.budget, run.choice.bundle, run.request
-        allotted_us = max(budget.left_us(self._clock.now_us()) - self._reserve_us(run), 0)
+        large = len(run.raw) > LARGE_BYTES
+        allotted_us = budget.allot(
+            budget.total_us,
+            0 if large else self._rules_time.p95_us,
+            self._reserve_us(run),
+            self._clock.now_us(),
+        )
+        if not allotted_us:
+            budget.skip("rules", StageResult.SKIPPED_NO_TIME)
+            return
         asked = (request.basket, request.workflows, run.at, self.redemptions)
         result = StageResult.RAN
         try:
-            if len(run.raw) > LARGE_BYTES:
+            if large:
                 run.rules = await self._large.run(allotted_us / 1e6, bundle.decide, *asked)
             else:
                 run.rules = bundle.decide(*asked)
         except (TimeoutError, CrowdedError):
             result = StageResult.CUT
-        budget.mark("rules", self._clock.now_us(), allotted_us, result)
+        spent_us = budget.mark("rules", self._clock.now_us(), allotted_us, result)
+        if not large:
+            self._rules_time.add(spent_us)
         run.artifacts.append(bundle.artifact(run.at))
 
     async def _models(self, run: Run) -> None:

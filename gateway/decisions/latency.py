@@ -6,6 +6,8 @@ from collections import deque
 from collections.abc import Callable
 
 _REFRESH_EVERY = 8
+_FEWEST = 5
+"""With fewer samples one accident would look like the rule."""
 
 
 class LatencyWindow:
@@ -42,6 +44,7 @@ class LatencyWindow:
         while self._samples and now_s - self._samples[0][0] > self._horizon_s:
             self._samples.popleft()
         ordered = sorted(spent_us for _, spent_us in self._samples)
-        self._p95_us = ordered[int(0.95 * (len(ordered) - 1))] if ordered else 0
+        known = len(ordered) >= _FEWEST
+        self._p95_us = ordered[int(0.95 * (len(ordered) - 1))] if known else 0
         self._unseen = 0
         self._computed_s = now_s

@@ -160,36 +160,43 @@ class LineScoring:
 
     def _line(self, at: int, by_rules: LineResult | None, reasons: list[Reason]) -> LineResult:
         line = self._lines[at]
-        base = by_rules or LineResult(line_number=line.line_number)
+        verdict = Verdict.APPROVE if by_rules is None else by_rules.verdict
+        expected = False if by_rules is None else by_rules.expected
         said = self._said.get(at)
         if said is None:
-            return self._left_to_rules(base, reasons)
-        scored = replace(
-            base,
+            reasons.append(Reason(code=self._why_open, line_number=line.line_number))
+            left = min(self.workflow.both_uncertain, self.workflow.highest_verdict)
+            return LineResult(
+                line_number=line.line_number,
+                verdict=max(verdict, left),
+                place=Place.GATEWAY,
+                expected=expected,
+            )
+        if self.workflow.kind is WorkflowKind.PRICE_CHECK:
+            expected = self._priced(line, said.score, expected, reasons)
+            code = "PRICE_CONTRADICTS_MODEL" if self._contradicts(line, said.score) else ""
+        else:
+            code = "SCORE_HIGH" if said.score >= self._alarm(said.tier) else ""
+        if code:
+            verdict = max(verdict, self._flag(line, code, reasons))
+        return LineResult(
+            line_number=line.line_number,
+            verdict=verdict,
             tier=said.tier,
             place=said.place,
             score=said.score,
             confidence=confidence(said.score),
+            expected=expected,
         )
-        if self.workflow.kind is WorkflowKind.PRICE_CHECK:
-            scored = self._priced(scored, base, reasons)
-            code = "PRICE_CONTRADICTS_MODEL" if self._contradicts(line, said.score) else ""
-        else:
-            code = "SCORE_HIGH" if said.score >= self._alarm(said.tier) else ""
-        return self._flagged(scored, code, reasons) if code else scored
 
-    def _left_to_rules(self, base: LineResult, reasons: list[Reason]) -> LineResult:
-        reasons.append(Reason(code=self._why_open, line_number=base.line_number))
-        verdict = min(self.workflow.both_uncertain, self.workflow.highest_verdict)
-        return replace(base, place=Place.GATEWAY, verdict=max(base.verdict, verdict))
-
-    def _priced(self, scored: LineResult, base: LineResult, reasons: list[Reason]) -> LineResult:
-        expected = (scored.score or 0.0) >= 0.5
+    def _priced(self, line: LineItem, score: float, by_rules: bool, reasons: list[Reason]) -> bool:
+        """Return whether the loyalty price applies: the model's word, if it has one."""
+        by_model = score >= 0.5
         if "expected" in self.workflow.influence:
-            return replace(scored, expected=expected)
-        if expected != base.expected:
-            reasons.append(Reason(code="INFLUENCE_CAPPED", line_number=base.line_number))
-        return scored
+            return by_model
+        if by_model != by_rules:
+            reasons.append(Reason(code="INFLUENCE_CAPPED", line_number=line.line_number))
+        return by_rules
 
     def _contradicts(self, line: LineItem, score: float) -> bool:
         """Tell whether the register's loyalty discount disagrees with a sure model."""
@@ -209,10 +216,10 @@ class LineScoring:
         band = None if rows is None else band_in_force(bands, rows.age, rows.missing)
         return 1.0 if band is None else float(np.float32(band.high))
 
-    def _flagged(self, scored: LineResult, code: str, reasons: list[Reason]) -> LineResult:
+    def _flag(self, line: LineItem, code: str, reasons: list[Reason]) -> Verdict:
+        """Return the verdict that a model's alarm asks for, as far as policy lets it."""
         if "review_flag" not in self.workflow.influence:
-            reasons.append(Reason(code="INFLUENCE_CAPPED", line_number=scored.line_number))
-            return scored
-        reasons.append(Reason(code=code, line_number=scored.line_number))
-        verdict = min(Verdict.REVIEW, self.workflow.highest_verdict)
-        return replace(scored, verdict=max(scored.verdict, verdict))
+            reasons.append(Reason(code="INFLUENCE_CAPPED", line_number=line.line_number))
+            return Verdict.APPROVE
+        reasons.append(Reason(code=code, line_number=line.line_number))
+        return min(Verdict.REVIEW, self.workflow.highest_verdict)

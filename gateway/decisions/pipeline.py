@@ -24,6 +24,9 @@ from terminal_client.core.freshness import Freshness, age_at
 from terminal_client.core.modes import Mode, Signals, Tier, lowest, observed_mode
 from terminal_client.core.policy import Policy, WorkflowPolicy
 
+_LATE_US = 3_000
+"""How late a timer may fire before it has been measured here: set aside by whoever waits."""
+_LATE_SHARE = 10
 RAN, CUT = StageResult.RAN, StageResult.CUT
 NO_TIME, FORBIDDEN = StageResult.SKIPPED_NO_TIME, StageResult.NOT_ALLOWED
 _NONE = timedelta(0)
@@ -52,6 +55,7 @@ class Pipeline:
         self._deep = deep
         self._now_us = now_us
         self._windows: dict[str, LatencyWindow] = {}
+        self._lateness = self._window("lateness")
 
     async def run(
         self, cases: list[Case], setting: Setting, budget: Budget, reserve_us: int
@@ -127,7 +131,7 @@ class Pipeline:
                 case.judge.missed("MODEL_UNAVAILABLE")
             return
         window = self._window(case.edge.digest)
-        allotted_us = self._allot(case, "edge", window.p95_us, budget)
+        allotted_us = self._allot(case, "edge", window.p95_us, budget, waits=True)
         if not allotted_us:
             budget.skip("edge", NO_TIME, workflow.name)
             case.judge.missed("BUDGET_EXHAUSTED")
@@ -135,6 +139,7 @@ class Pipeline:
         result = await self._infer(case, case.edge, inputs, allotted_us)
         spent_us = budget.mark("edge", self._now_us(), allotted_us, result, workflow.name)
         window.add(spent_us)
+        self._late(spent_us, allotted_us, result)
 
     async def _infer(
         self, case: Case, model: ModelHolding, inputs: Tensors, allotted_us: int
@@ -175,7 +180,8 @@ class Pipeline:
                 budget.skip("deep", FORBIDDEN, workflow.name)
                 case.judge.missed(reason)
                 continue
-            allotted_us = self._allot(case, "deep", self._deep.expected_us(question.model), budget)
+            expected_us = self._deep.expected_us(question.model)
+            allotted_us = self._allot(case, "deep", expected_us, budget, waits=True)
             if not allotted_us:
                 budget.skip("deep", NO_TIME, workflow.name)
                 case.judge.missed("BUDGET_EXHAUSTED")
@@ -199,12 +205,25 @@ class Pipeline:
         case.waited_us = budget.mark(
             "deep", self._now_us(), allotted_us, result, case.judge.workflow.name
         )
+        self._late(case.waited_us, allotted_us, result)
 
-    def _allot(self, case: Case, stage: str, expected_us: int, budget: Budget) -> int:
+    def _late(self, spent_us: int, allotted_us: int, result: StageResult) -> None:
+        """Learn how late a cut comes."""
+        if result is CUT and spent_us > allotted_us:
+            self._lateness.add(spent_us - allotted_us)
+
+    def _allot(
+        self, case: Case, stage: str, expected_us: int, budget: Budget, *, waits: bool = False
+    ) -> int:
         wanted_us = _allotment_us(case.judge.workflow, stage)
         encode_us = in_microseconds(case.judge.workflow.stages.get("encode", _NONE))
         reserve_us = max(encode_us, case.reserve_us)
-        return budget.allot(wanted_us, expected_us, reserve_us, self._now_us())
+        now_us = self._now_us()
+        if waits:
+            # A busy machine wakes late, the more so the longer one has slept.
+            share_us = budget.left_us(now_us) // _LATE_SHARE
+            reserve_us += max(_LATE_US, share_us, self._lateness.p95_us)
+        return budget.allot(wanted_us, expected_us, reserve_us, now_us)
 
     def _window(self, key: str) -> LatencyWindow:
         if key not in self._windows:

@@ -93,7 +93,9 @@ def features_bundle(
     folder.mkdir(parents=True)
     names = sorted(SCORES)
     chain = np.array([[SCORES[name], 200.0] for name in names], np.float32)
-    tables = {"chain": (names, chain, ["p", "price_minor"], {})}
+    tables: dict[str, tuple[list[str], Any, list[str], dict[str, Any]]] = {
+        "chain": (names, chain, ["p", "price_minor"], {})
+    }
     if plan:
         weeks = {"first_date": 2017_11_20, "last_date": 2017_11_26}
         mailed = np.array([[2.0]], np.float32)

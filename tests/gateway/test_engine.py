@@ -357,7 +357,7 @@ async def test_overload_is_the_rules_answer_and_never_the_clouds(
     assert len(shed) == 100 - 64
     assert {d.results[0].tier for d in shed} == {Tier.RULES}
     assert {stage(d, "deep") for d in shed} == {StageResult.SKIPPED_NO_TIME}
-    assert 0 < len(deep.questions) <= 64
+    assert len(deep.questions) <= 64
     assert store.admission.inside == 0
 
 

@@ -161,9 +161,9 @@ def test_whatever_happens_in_between_every_kept_record_is_read_once(
                     reader.commit(drained.position)
                     seen += [int(r.request) for r in drained.records]
                     told += sum(r.lost_before for r in drained.records)
-        while drained := reader.read(7).records:
-            seen += [int(r.request) for r in drained]
-            told += sum(r.lost_before for r in drained)
+        while rest := reader.read(7).records:
+            seen += [int(r.request) for r in rest]
+            told += sum(r.lost_before for r in rest)
             reader.commit(reader.read(7).position)
         assert seen == kept
         assert told + reader.unreported_loss == lost
