@@ -65,7 +65,9 @@ def evaluate_promotions(
     ordered = sorted(promotions, key=lambda promotion: promotion.order)
     applied: list[OfferResult] = []
     for phase in Phase:
-        applied += evaluation.apply([one for one in ordered if one.phase is phase])
+        of_phase = [one for one in ordered if one.phase is phase]
+        if of_phase:
+            applied += evaluation.apply(of_phase)
     booked = {discount.offer_id for line in basket.lines for discount in line.discounts}
     return PromotionOutcome(
         offers=(*applied, *told(evaluation.unapplied, booked)),
@@ -169,18 +171,19 @@ class _Evaluation:
 
     def _book(self, promotion: Promotion, deal: Deal) -> OfferResult:
         by_line: dict[int, int] = {}
-        for take in deal.takes:
-            by_line[take.line_number] = by_line.get(take.line_number, 0) + take.discount
-        for number, discount in by_line.items():
+        for segment, _, _, discount in deal.takes:
+            if discount:
+                number = segment.line_number
+                by_line[number] = by_line.get(number, 0) + discount
+        shares = sorted(by_line.items())
+        for number, discount in shares:
             self._balances.take(number, discount)
         return OfferResult(
             offer_id=promotion.offer_id,
             status=OfferStatus.APPLIED,
             discount_minor=deal.discount,
             allocations=tuple(
-                LineAllocation(line_number=number, discount_minor=by_line[number])
-                for number in sorted(by_line)
-                if by_line[number]
+                [LineAllocation(line_number=n, discount_minor=discount) for n, discount in shares]
             ),
             reasons=(Reason(code=PROMOTION_CAPPED),) if deal.capped else (),
         )

@@ -21,20 +21,30 @@ class Segment:
     """Units of one line that a promotion may use, all at one price; both are above zero.
 
     Immutable, and compared by identity: a phase asks for the same segment many times.
-    ``cheapest`` and ``dearest`` order segments by the exact price of a unit, then by line.
     """
 
-    __slots__ = ("cheapest", "dearest", "line_number", "money", "place", "shared", "units")
+    __slots__ = ("line_number", "money", "shared", "units")
 
     def __init__(self, line_number: int, shared: bool, units: int, money: int) -> None:
         self.line_number = line_number
         self.shared = shared
         self.units = units
         self.money = money
-        self.place = (line_number, shared)
-        price = money * _EXACT // units
-        self.cheapest = (price, line_number, shared)
-        self.dearest = (-price, line_number, shared)
+
+    @property
+    def place(self) -> tuple[int, bool]:
+        """Where the segment is: orders segments of one basket."""
+        return self.line_number, self.shared
+
+    @property
+    def cheapest(self) -> tuple[int, int, bool]:
+        """Orders segments by the exact price of a unit, then by place."""
+        return self.money * _EXACT // self.units, self.line_number, self.shared
+
+    @property
+    def dearest(self) -> tuple[int, int, bool]:
+        """Orders segments by the exact price of a unit, dearest first, then by place."""
+        return -(self.money * _EXACT // self.units), self.line_number, self.shared
 
     def value(self, units: int) -> int:
         """Return the money on so many of the units, rounded half up; all of it on all."""
@@ -48,11 +58,6 @@ class Take(NamedTuple):
     units: int
     value: int
     discount: int
-
-    @property
-    def line_number(self) -> int:
-        """The segment's line."""
-        return self.segment.line_number
 
 
 Pot = tuple[Segment | None, Segment | None]

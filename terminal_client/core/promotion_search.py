@@ -7,13 +7,13 @@ greedy answer comes first and always stands; a complete search may replace it wi
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from terminal_client.core.promotion_clusters import Block, Candidate, clusters_of
 from terminal_client.core.promotion_deals import Deal, deal_of
 from terminal_client.core.promotion_nodes import Nodes, NodesSpentError
-from terminal_client.core.promotion_pool import Pots, use
+from terminal_client.core.promotion_pool import Pot, Pots, use
 
 # What a branch costs beside the questions it asks, measured in the time of one segment.
 _NODES_PER_BRANCH = 12
@@ -31,13 +31,12 @@ class Settled:
     limited: bool
 
 
-def settle(candidates: Sequence[Candidate], pots: Pots, nodes: Nodes) -> Settled:
-    """Return which of a phase's candidates apply; books them in ``pots``.
+def settle(candidates: Sequence[Candidate], pots: Mapping[int, Pot], nodes: Nodes) -> Settled:
+    """Return which of a phase's candidates apply to the ``pots`` that the phase begins with.
 
     ``candidates`` come in the promotions' order. Never spends more than ``nodes``.
     """
     clusters = clusters_of(candidates)
-    before = dict(pots)
     greedy: list[Chosen] = []
     limited = False
     for blocks in clusters:
@@ -49,12 +48,9 @@ def settle(candidates: Sequence[Candidate], pots: Pots, nodes: Nodes) -> Settled
     for blocks, first in zip(clusters, greedy, strict=True):
         best = first
         if not limited and _has_choice(blocks):
-            best, limited = _search(blocks, first, before, part)
+            best, limited = _search(blocks, first, pots, part)
         chosen += best
     nodes.join(part)
-    pots.update(before)
-    for candidate, deal in chosen:
-        use(pots, deal.takes, candidate.promotion.stackable)
     return Settled(tuple(chosen), limited)
 
 
@@ -76,14 +72,28 @@ def _deal(candidate: Candidate, pots: Pots, touched: Set[int], nodes: Nodes) -> 
     return deal_of(candidate.promotion, candidate.roles, pots)
 
 
-def _greedy(blocks: Iterable[Block], pots: Pots, nodes: Nodes) -> tuple[Chosen, bool]:
-    """Return what applies when each block takes its best deal of the moment; books it.
+def _own(blocks: Iterable[Block], pots: Mapping[int, Pot]) -> Pots:
+    """Return a copy of the pots that these blocks are about."""
+    numbers = frozenset().union(*[one.lines for block in blocks for one in block.members])
+    return {number: pots[number] for number in numbers}
+
+
+def _greedy(
+    blocks: Sequence[Block], opening: Mapping[int, Pot], nodes: Nodes
+) -> tuple[Chosen, bool]:
+    """Return what applies when each block takes its best deal of the moment.
 
     The second is True where the nodes ran out; what was found until then stands.
     """
     found: list[tuple[Candidate, Deal]] = []
     touched: set[int] = set()
     try:
+        if len(blocks) == len(blocks[0].members) == 1:
+            # Nearly every cluster is a promotion by itself.
+            nodes.spend(1)
+            (candidate,) = blocks[0].members
+            return ((candidate, candidate.opening),), False
+        pots = _own(blocks, opening)
         for block in blocks:
             left = list(block.members)
             while left:
@@ -93,7 +103,7 @@ def _greedy(blocks: Iterable[Block], pots: Pots, nodes: Nodes) -> tuple[Chosen, 
                 candidate, deal = offered
                 found.append(offered)
                 use(pots, deal.takes, candidate.promotion.stackable)
-                touched.update(take.line_number for take in deal.takes)
+                touched.update([take.segment.line_number for take in deal.takes])
                 left.remove(candidate)
                 if block.limit:
                     break
@@ -130,16 +140,14 @@ class _State:
 
 
 def _search(
-    blocks: Sequence[Block], first: Chosen, pots: Pots, nodes: Nodes
+    blocks: Sequence[Block], first: Chosen, pots: Mapping[int, Pot], nodes: Nodes
 ) -> tuple[Chosen, bool]:
     """Return the best choice found, and whether the nodes ran out before the end.
 
     ``first`` stands unless another takes more off.
     """
-    numbers = frozenset().union(*(m.lines for block in blocks for m in block.members))
     best, most = first, sum(deal.discount for _, deal in first)
-    start = {number: pots[number] for number in numbers}
-    stack = [_State(0, blocks[0].members, start, frozenset(), 0, ())]
+    stack = [_State(0, blocks[0].members, _own(blocks, pots), frozenset(), 0, ())]
     try:
         while stack:
             state = stack.pop()
@@ -180,7 +188,7 @@ def _after(state: _State, member: Candidate, deal: Deal) -> _State:
         state.index,
         tuple(other for other in state.members if other is not member),
         pots,
-        state.touched | {take.line_number for take in deal.takes},
+        state.touched | {take.segment.line_number for take in deal.takes},
         state.total + deal.discount,
         (*state.chosen, (member, deal)),
     )

@@ -1,5 +1,6 @@
 """What an answer tells beside the discounts, and how work is bounded."""
 
+import random
 from dataclasses import replace
 from typing import Any
 
@@ -123,3 +124,33 @@ def test_nodes_are_never_overspent() -> None:
     nodes.join(part)
     assert (nodes.used, nodes.left) == (5, 5)
     assert Nodes(-1).left == 0
+
+
+def test_a_large_basket_and_fifty_promotions_stay_far_from_the_limit() -> None:
+    generator = random.Random(3)
+    items = [f"item-{n}" for n in range(2000)]
+    shapes: list[Any] = [
+        {"kind": "percent", "percent_bp": 1000},
+        {"kind": "amount", "amount_minor": 30},
+        {"kind": "fixed_price", "price_minor": 199},
+        {"kind": "bogo"},
+        {"kind": "bogo", "choice": "dearest", "reward": {"percent_bp": 5000}},
+        {"kind": "threshold", "spend_minor": 2000, "reward": {"amount_minor": 100}},
+    ]
+    documents = [
+        shapes[n % 6] | {"id": f"P{n:02}", "items": {"items": generator.sample(items, 20)}}
+        for n in range(48)
+    ]
+    for n, amount in enumerate((5_000, 10_000)):
+        tier = {"group": "tiers", "resolve": "best_deal"}
+        spend = {"spend_minor": amount, "reward": {"amount_minor": amount // 10}}
+        shape = {"id": f"T{n}", "kind": "threshold", "items": {"all": True}, "exclusive": tier}
+        documents.append(shape | spend)
+    lines = [
+        line(n, generator.choice(items), generator.randint(50, 1500), 1000 * (1 + n % 3))
+        for n in range(1, 161)
+    ]
+    outcome = outcome_of(documents, *lines)
+    assert outcome.reasons == ()
+    assert len(discounts(outcome)) > 20
+    assert outcome.nodes_used < 1500
