@@ -8,6 +8,7 @@ import pytest
 
 from terminal_client.core.basket import AppliedDiscount, Basket, NamedValue, TransactionType
 from terminal_client.core.decision import OfferStatus
+from terminal_client.core.promotion_engine import DEFAULT_NODE_BUDGET
 from terminal_client.core.promotion_model import read_promotions
 from terminal_client.core.promotion_nodes import Nodes, NodesSpentError
 from tests.rules.promotions.making import discounts, evaluate, line, outcome_of, percent
@@ -153,4 +154,4 @@ def test_a_large_basket_and_fifty_promotions_stay_far_from_the_limit() -> None:
     outcome = outcome_of(documents, *lines)
     assert outcome.reasons == ()
     assert len(discounts(outcome)) > 20
-    assert outcome.nodes_used < 1500
+    assert outcome.nodes_used < DEFAULT_NODE_BUDGET // 3
