@@ -42,6 +42,9 @@ _PROBE_EVERY_S = 1.0
 _PROBE_TIMEOUT_S = 1.0
 _UNREACHABLE = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.UNAUTHENTICATED)
 _MOST_ITEMS = 64
+_SLOW_FOR_S = 5.0
+"""How long slow answers speak against the cloud. Nothing is asked meanwhile, so only their
+age can clear it: then real calls tell again."""
 
 
 class OipDeepTier:
@@ -147,7 +150,7 @@ class OipDeepTier:
 
     def _window(self, model: str) -> LatencyWindow:
         if model not in self._windows:
-            self._windows[model] = LatencyWindow(self._now_s)
+            self._windows[model] = LatencyWindow(self._now_s, horizon_s=_SLOW_FOR_S)
         return self._windows[model]
 
     async def _infer(self, question: DeepQuestion, timeout_s: float) -> DeepAnswer:

@@ -94,7 +94,8 @@ class Assembler:
                 age = max(age, age_at(bundle.manifest.as_of, at))
         fill = _Fill(lines, found, log, local)
         for place, feature in self._features:
-            matrix[:, place] = fill.values(feature)
+            # A model never sees what its contract excludes: one odd line must not upset it.
+            matrix[:, place] = np.clip(fill.values(feature), feature.low, feature.high)
         return Rows(
             matrix=matrix,
             missing=frozenset(self._tables) - found.keys(),
