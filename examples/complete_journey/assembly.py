@@ -115,7 +115,7 @@ class Assembler:
             if not below > 0:
                 return UNKNOWN
             share = float(getattr(line, name)) / below
-            return min(max(share, column["min"]), column["max"])
+            return min(max(share, float(column["min"])), float(column["max"]))
         if kind == "log":
             name, _, part = rest.partition(".")
             return self._logged(name, part, line, tables, log)

@@ -10,10 +10,12 @@ from datetime import date, timedelta
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 
+from examples.complete_journey.anomaly_contract import PRICE_COLUMNS
 from examples.complete_journey.artifacts import Table
 from examples.complete_journey.contract import CHAIN_COLUMNS, PLAN_COLUMNS, STORE_COLUMNS
-from examples.complete_journey.dataset import week_end
+from examples.complete_journey.dataset import LAST_TRAIN_WEEK, week_end
 from examples.complete_journey.history import Ints
 from examples.complete_journey.promo_features import Histories, chain_columns, store_columns
 from examples.complete_journey.promo_plan import store_plan
@@ -24,6 +26,11 @@ UNITS = {
     "price_minor": "cents, mean shelf price",
     "mc_id": "opaque id of manufacturer x category, a key of the gateway's own log",
     "priv": "1 = private label",
+    "_minor": "cents",
+    "qty_p98": "units",
+    "coupon_share": "share of lines with a coupon, 0..1",
+    "multi_share": "share of lines of more than one unit, 0..1",
+    "discount_depth": "mean loyalty discount of discounted lines as a share of the price, 0..1",
     "mail": "index into the contract's codes.mail",
     "disp": "index into the contract's codes.disp",
 }
@@ -74,6 +81,14 @@ def plan_table(store: int, week: int) -> Table:
     return _table("plan", plan["product"].to_numpy(), values, PLAN_COLUMNS, meta)
 
 
+def prices_book(statistics: pl.DataFrame) -> Table:
+    """Return the price-habit table of ``anomaly.price_statistics`` up to week 40."""
+    values = statistics.select(PRICE_COLUMNS).fill_null(float("nan")).to_numpy()
+    meta = {"as_of": sunday(LAST_TRAIN_WEEK).isoformat(), "week": LAST_TRAIN_WEEK}
+    product = statistics["product"].to_numpy().astype(np.int64)
+    return _table("prices", product, values.astype(np.float64), PRICE_COLUMNS, meta)
+
+
 def _as_of(week: int) -> dict[str, object]:
     return {"week": week, "as_of": sunday(week - 1).isoformat()}
 
@@ -87,8 +102,12 @@ def _table(
 ) -> Table:
     keys = product.astype(np.bytes_)
     order = np.argsort(keys)
-    units = {
-        column: UNITS[column if column in UNITS else column[-2:]] for column in columns
-    }
+    units = {column: _unit(column) for column in columns}
     described = {"table": name, "columns": list(columns), "units": units, **meta}
     return Table(keys[order], values[order].astype(np.float32), described)
+
+
+def _unit(column: str) -> str:
+    """Return a column's unit: its own entry, or that of its ending."""
+    endings = (column, "_" + column.rpartition("_")[2])
+    return next(UNITS[ending] for ending in endings if ending in UNITS)

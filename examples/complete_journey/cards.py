@@ -55,9 +55,11 @@ class Card:
         parts = [
             f"# {self.name} {self.version}",
             self.answers,
-            f"- **Tier**: {self.tier}\n- **Inputs**: {self.inputs}\n"
-            f"- **Training**: {self.trained_by}\n- **Split**: {SPLIT}\n"
-            f"- **Data**: {PROVENANCE}\n- **Files**: {', '.join(f'`{f}`' for f in self.files)}",
+            (
+                f"- **Tier**: {self.tier}\n- **Inputs**: {self.inputs}\n"
+                f"- **Training**: {self.trained_by}\n- **Split**: {SPLIT}\n"
+                f"- **Data**: {PROVENANCE}\n- **Files**: {', '.join(f'`{f}`' for f in self.files)}"
+            ),
         ]
         if self.chosen_on_validation:
             parts.append("## Chosen on validation")

@@ -119,7 +119,7 @@ def edge_contract(codes: dict[str, tuple[str, ...]]) -> dict[str, Any]:
         },
         "logs": _LOGS,
         "codes": {name: list(letters) for name, letters in codes.items()},
-        "columns": [_described(column) for column in _EDGE],
+        "columns": [described(column) for column in _EDGE],
     }
 
 
@@ -131,7 +131,7 @@ def deep_contract(codes: dict[str, tuple[str, ...]]) -> dict[str, Any]:
     for column in contract["columns"]:
         column["source"] = f"row:{column['name']}"
     contract["columns"] += [
-        _described(
+        described(
             (_lines if name.endswith("_n") else _share)(name, f"fleet:{name[:-2]}.{name[-1]}")
         )
         for name in FLEET_COLUMNS
@@ -146,7 +146,8 @@ def deep_contract(codes: dict[str, tuple[str, ...]]) -> dict[str, Any]:
     return contract
 
 
-def _described(column: Column) -> dict[str, Any]:
+def described(column: Column) -> dict[str, Any]:
+    """Return a column as its JSON form."""
     fields = asdict(column)
     return {
         "name": fields["name"],

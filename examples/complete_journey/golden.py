@@ -36,4 +36,3 @@ def read_golden(model: Path) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.fl
     content = read_json(golden_path(model))
     rows = [[np.nan if value is None else value for value in row] for row in content["x"]]
     return np.array(rows, np.float32), np.array(content["expected"], np.float32)
-

@@ -6,6 +6,7 @@ ONNX graph; two runs with the same seed and BLAS give the same weights.
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -55,7 +56,7 @@ def train_mlp(x: Matrix, y: npt.NDArray[np.int64], config: MlpConfig) -> Mlp:
     rng = np.random.default_rng(config.seed)
     sizes = (x.shape[1], *config.hidden, 1)
     parameters: list[Matrix] = []
-    for rows, columns in zip(sizes, sizes[1:], strict=False):
+    for rows, columns in itertools.pairwise(sizes):
         spread = np.sqrt(2.0 / rows)
         parameters.append((rng.standard_normal((rows, columns)) * spread).astype(np.float32))
         parameters.append(np.zeros(columns, np.float32))
@@ -75,15 +76,17 @@ def train_mlp(x: Matrix, y: npt.NDArray[np.int64], config: MlpConfig) -> Mlp:
 
 def _gradients(parameters: list[Matrix], x: Matrix, target: Matrix) -> list[Matrix]:
     """Return the cross-entropy gradients, in the order of ``parameters``."""
-    activations, weights = [x], parameters[::2]
+    weights = parameters[::2]
+    activations: list[Matrix] = [x]
     for index, weight in enumerate(weights):
         out = activations[-1] @ weight + parameters[2 * index + 1]
         activations.append(np.maximum(out, 0) if index + 1 < len(weights) else out)
     probability = 1 / (1 + np.exp(-activations[-1][:, 0]))
-    delta = ((probability - target) / len(target))[:, None]
+    delta = ((probability - target) / len(target)).astype(np.float32)[:, None]
     gradients: list[Matrix] = []
     for index in range(len(weights) - 1, -1, -1):
-        gradients += [delta.sum(axis=0), activations[index].T @ delta]
+        gradients.append(delta.sum(axis=0))
+        gradients.append(activations[index].T @ delta)
         if index:
             delta = (delta @ weights[index].T) * (activations[index] > 0)
     return gradients[::-1]

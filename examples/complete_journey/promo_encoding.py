@@ -35,7 +35,7 @@ def encode(x: Matrix) -> Matrix:
     Order: log counts, filled rates, one flag per missing rate, capped ratios, log shelf
     price, private label, then the one-hots (all zero where the code is unknown).
     """
-    count = np.log1p(np.nan_to_num(x[:, positions(COUNTS)], nan=0.0))
+    count = np.log1p(_positive(x[:, positions(COUNTS)]))
     rate = x[:, positions(RATES)]
     missing = np.isnan(rate).astype(np.float32)
     ratio = np.nan_to_num(x[:, positions(RATIOS)], nan=RATIO_FILL)
@@ -44,9 +44,15 @@ def encode(x: Matrix) -> Matrix:
         np.nan_to_num(rate, nan=RATE_FILL),
         missing,
         np.minimum(ratio, RATIO_CEILING),
-        np.log1p(x[:, positions(("shelf",))]),
-        x[:, positions(("priv",))],
+        np.log1p(_positive(x[:, positions(("shelf",))])),
+        np.nan_to_num(x[:, positions(("priv",))], nan=0.0),
     ]
     for name, codes in ONE_HOT.items():
         parts.append(x[:, positions((name,))] == np.asarray(codes, np.float32))
     return np.concatenate(parts, axis=1).astype(np.float32)
+
+
+def _positive(x: Matrix) -> Matrix:
+    """Replace NaN and what is below zero by zero: no row, however odd, may give NaN."""
+    known: Matrix = np.maximum(np.nan_to_num(x, nan=0.0), 0.0)
+    return known

@@ -210,9 +210,7 @@ class PromoFeatures:
         }
         shelf_c = self.histories.column("shelf_c")[rows]
         end = week_end(take["week"] - age_weeks)
-        book = chain_columns(
-            self.histories, take["product"], take["type_id"], take["mc_id"], end
-        )
+        book = chain_columns(self.histories, take["product"], take["type_id"], take["mc_id"], end)
         own = store_columns(self.histories, take["product"], take["store"], end)
         columns = {**book, **own, **self._log(take)}
         plan = self._plan[rows] if plan_kept else np.full((int(rows.sum()), 2), np.nan)

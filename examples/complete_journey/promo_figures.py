@@ -45,9 +45,7 @@ def edge_under(features: PromoFeatures, name: str) -> dict[tuple[int, bool], Flo
     """Return the edge model's probabilities of a split under every book condition."""
     part = split(features, name)
     return {
-        (age, kept): score(
-            EDGE_MODEL, features.matrix(part.rows, age_weeks=age, plan_kept=kept)
-        )
+        (age, kept): score(EDGE_MODEL, features.matrix(part.rows, age_weeks=age, plan_kept=kept))
         for age, kept in BOOK_CONDITIONS
     }
 

@@ -7,6 +7,8 @@ implements on CUDA are used.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 import onnx
@@ -40,7 +42,7 @@ class _Graph:
         self.constants.append(numpy_helper.from_array(np.asarray(value, dtype), name))
         return name
 
-    def node(self, kind: str, inputs: list[str], output: str, **attributes: object) -> str:
+    def node(self, kind: str, inputs: list[str], output: str, **attributes: Any) -> str:
         self.nodes.append(helper.make_node(kind, inputs, [output], name=output, **attributes))
         return output
 
@@ -54,6 +56,11 @@ class _Graph:
         value = self.constant(f"{output}_fill", fill)
         return self.node("Where", [flags, value, source], output)
 
+    def positive(self, source: str, output: str) -> str:
+        """Replace NaN and what is below zero by zero."""
+        zero = self.constant(f"{output}_zero", 0.0)
+        return self.node("Max", [self.filled(source, 0.0, f"{output}_known"), zero], output)
+
     def log1p(self, source: str, output: str) -> str:
         one = self.constant(f"{output}_one", 1.0)
         return self.node("Log", [self.node("Add", [source, one], f"{output}_plus")], output)
@@ -61,7 +68,7 @@ class _Graph:
 
 def _encoding(graph: _Graph) -> str:
     """Add the encoding; its order of parts is that of ``promo_encoding.encode``."""
-    counts = graph.log1p(graph.filled(graph.columns(COUNTS, "count_raw"), 0.0, "count"), "log_n")
+    counts = graph.log1p(graph.positive(graph.columns(COUNTS, "count_raw"), "count"), "log_n")
     raw_rates = graph.columns(RATES, "rate_raw")
     rates = graph.filled(raw_rates, RATE_FILL, "rate")
     missing = graph.node("Cast", ["rate_nan"], "missing", to=TensorProto.FLOAT)
@@ -73,8 +80,10 @@ def _encoding(graph: _Graph) -> str:
         ],
         "ratio_capped",
     )
-    shelf = graph.log1p(graph.columns(("shelf",), "shelf_raw"), "shelf_log")
-    private = graph.columns(("priv",), "priv_raw")
+    shelf = graph.log1p(
+        graph.positive(graph.columns(("shelf",), "shelf_raw"), "shelf"), "shelf_log"
+    )
+    private = graph.filled(graph.columns(("priv",), "priv_raw"), 0.0, "priv")
     parts = [counts, rates, missing, ratios, shelf, private]
     for name, codes in ONE_HOT.items():
         # NaN equals no code: an unknown plan is a row of zeros, apart from "not listed".

@@ -60,9 +60,9 @@ def codes_for_lines(lines: pl.DataFrame) -> npt.NDArray[np.float64]:
     listed = _deduplicated(
         scan("promotions").join(wanted, on=["product_id", "store_id", "week"], how="semi")
     )
-    planned = (
-        scan("promotions").select(store="store_id", week="week").unique()
-    ).with_columns(planned=pl.lit(True))
+    planned = (scan("promotions").select(store="store_id", week="week").unique()).with_columns(
+        planned=pl.lit(True)
+    )
     joined = (
         keys.with_row_index()
         .join(listed, on=["product", "store", "week"], how="left")

@@ -51,9 +51,7 @@ def train_edge(features: PromoFeatures) -> Mlp:
     rng = np.random.default_rng(EDGE_CONFIG.seed)
     for age_weeks, plan_kept in BOOK_CONDITIONS[1:]:
         chosen = rng.random(len(label)) < STALE_SHARE
-        stale = features.matrix(
-            _subset(rows, chosen), age_weeks=age_weeks, plan_kept=plan_kept
-        )
+        stale = features.matrix(_subset(rows, chosen), age_weeks=age_weeks, plan_kept=plan_kept)
         inputs.append(encode(stale))
         labels.append(label[chosen])
     # Standardised by the fresh rows, which are what the network mostly sees.

@@ -58,9 +58,9 @@ class ReplayBasket:
     lines: tuple[ReplayLine, ...]
 
 
-def read_replay(kind: Literal["calendar", "folded"], path: Path | None = None) -> Iterator[
-    ReplayBasket
-]:
+def read_replay(
+    kind: Literal["calendar", "folded"], path: Path | None = None
+) -> Iterator[ReplayBasket]:
     """Yield the baskets of a committed replay (or of ``path``), in playing order."""
     for basket in read_lines(path or FILES[kind]):
         yield ReplayBasket(

@@ -10,8 +10,14 @@ import time
 from collections.abc import Callable
 from functools import cached_property
 
+from examples.complete_journey.coupon_source import write_coupons
 from examples.complete_journey.dataset import Panel, load_panel
 from examples.complete_journey.promo_features import PromoFeatures
+from examples.complete_journey.replay_source import write_replays
+from examples.complete_journey.train_anomaly import train_receipt_anomaly
+from examples.complete_journey.train_basket import train_basket
+from examples.complete_journey.train_demand import train_demand_forecast
+from examples.complete_journey.train_promo import train_promo
 
 
 class Workshop:
@@ -24,20 +30,26 @@ class Workshop:
 
     def promo_price(self) -> None:
         """Rebuild the price check: models, bands, price books, fleet log, cards."""
-        from examples.complete_journey.train_promo import train_promo
-
         train_promo(PromoFeatures(self.panel))
+
+    def basket_rec(self) -> None:
+        """Rebuild the recommender: models, vocabulary, households, cards."""
+        train_basket(self.panel)
+
+    def receipt_anomaly(self) -> None:
+        """Rebuild the receipt anomaly model on its synthetic overlay, and its card."""
+        train_receipt_anomaly(self.panel)
+
+    def demand(self) -> None:
+        """Rebuild the demand forecast and its card."""
+        train_demand_forecast(self.panel)
 
     def replay(self) -> None:
         """Derive the demo store's replays."""
-        from examples.complete_journey.replay_source import write_replays
-
         write_replays(self.panel.raw)
 
     def coupons(self) -> None:
         """Derive campaigns, coupons, redemptions and coupon lines."""
-        from examples.complete_journey.coupon_source import write_coupons
-
         write_coupons(self.panel.raw)
 
     @property
@@ -47,6 +59,9 @@ class Workshop:
             "replay": self.replay,
             "coupons": self.coupons,
             "promo_price": self.promo_price,
+            "basket_rec": self.basket_rec,
+            "receipt_anomaly": self.receipt_anomaly,
+            "demand": self.demand,
         }
 
 

@@ -50,8 +50,10 @@ GOLDEN_ROWS = 48
 _CODES = {"mail": MAIL_CODES, "disp": DISPLAY_CODES}
 _LIMITS = (
     "The label is 'a loyalty discount was printed', not 'the shelf carried a promotion'.",
-    "A small panel: 2,469 households. A chain's own log and fleet would know far more, so the "
-    "gains of the local log and of the deep model are probably understated.",
+    (
+        "A small panel: 2,469 households. A chain's own log and fleet would know far more, so the "
+        "gains of the local log and of the deep model are probably understated."
+    ),
     "The test period is one holiday season; single weeks differ by several points.",
     "The promotion plan is assumed known before its week starts.",
 )

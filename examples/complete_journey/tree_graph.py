@@ -27,7 +27,7 @@ def tree_graph(
 
     A binary classifier gives the probability of class 1, a regressor its value.
     """
-    model = convert_lightgbm(
+    model: onnx.ModelProto = convert_lightgbm(
         with_float_thresholds(booster),
         initial_types=[("x", FloatTensorType([None, column_count]))],
         target_opset=OPSET,
@@ -42,15 +42,14 @@ def tree_graph(
             helper.make_node("Gather", ["probabilities", "class_one"], [output], axis=1)
         )
     else:
-        axis = numpy_helper.from_array(np.asarray([1], np.int64), "value_axis")
-        graph.initializer.append(axis)
-        graph.node.append(helper.make_node("Squeeze", [names[0], "value_axis"], [output]))
+        # Reshape, not Squeeze: the converter may declare an opset whose Squeeze differs.
+        shape = numpy_helper.from_array(np.asarray([-1], np.int64), "flat_shape")
+        graph.initializer.append(shape)
+        graph.node.append(helper.make_node("Reshape", [names[0], "flat_shape"], [output]))
     del graph.output[:]
     graph.output.append(helper.make_tensor_value_info(output, TensorProto.FLOAT, ["N"]))
     del graph.input[:]
-    graph.input.append(
-        helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", column_count])
-    )
+    graph.input.append(helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", column_count]))
     _drop_unused(graph)
     model.ir_version = IR_VERSION
     model.producer_name, model.producer_version, model.doc_string = "posgate", "", ""
@@ -91,11 +90,7 @@ def _drop_unused(graph: onnx.GraphProto) -> None:
     while True:
         read = {name for node in graph.node for name in node.input}
         read |= {value.name for value in graph.output}
-        dead = [
-            node
-            for node in graph.node
-            if not any(name in read for name in node.output)
-        ]
+        dead = [node for node in graph.node if not any(name in read for name in node.output)]
         if not dead:
             return
         for node in dead:

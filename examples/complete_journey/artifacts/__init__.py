@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-ROOT = Path(__file__).parent / "artifacts"
+ROOT = Path(__file__).parent
 STORE, CLOUD, RULES, REPLAY, CARDS = (
     ROOT / name for name in ("store", "cloud", "rules", "replay", "cards")
 )
@@ -31,6 +31,7 @@ Ints = npt.NDArray[np.signedinteger[Any]]
 Floats = npt.NDArray[np.float32]
 
 _ITEMS = STORE / "tables" / "items.npz"
+_PRICES = STORE / "tables" / "prices.npz"
 _OF_PRODUCT = ("c1_n", "c1_r", "c4_n", "c4_r", "ca_n", "ca_r", "price_minor")
 
 
@@ -71,6 +72,16 @@ def book_table(table: str, week: int) -> Table:
     if table == "chain":
         return _chain_table(week)
     return _read_table(_table_path(table, week))
+
+
+def prices_table() -> Table:
+    """Return the products' price habits that the receipt anomaly model reads; weeks 1-40."""
+    return _read_table(_PRICES)
+
+
+def save_prices(table: Table) -> None:
+    """Write the price habits compactly."""
+    _save(_PRICES, table.meta, keys=table.keys, values=np.asfortranarray(table.values))
 
 
 def unpack_book(week: int, folder: Path) -> None:
@@ -179,7 +190,7 @@ def _save(path: Path, meta: dict[str, Any], **arrays: npt.NDArray[Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     described = np.array(json.dumps(meta, sort_keys=True))
     # np.savez names no time of its own, so equal arrays give equal files.
-    np.savez_compressed(path, meta=described, **arrays)
+    np.savez_compressed(path, allow_pickle=False, **{"meta": described, **arrays})
 
 
 def read_json(path: Path) -> Any:
