@@ -79,6 +79,10 @@ class _Server(ThreadingHTTPServer):
         host, port = self.server_address[:2]
         return Address(host=str(host), port=int(port))
 
+    def handle_error(self, request: object, client_address: object) -> None:
+        # The caller went away in the middle: nothing to do, and nothing to print.
+        logger.debug("a caller at the door went away", exc_info=True)
+
     def server_bind(self) -> None:
         # HTTPServer looks its own name up in the DNS here: offline that takes seconds.
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

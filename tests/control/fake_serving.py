@@ -32,6 +32,7 @@ class FakeServing(ServingControlServiceServicer):
         self.active: dict[tuple[str, str], str] = {}
         self.redeemed: set[str] = set()
         self.redemption_cursor = 0
+        self.redemption_puts = 0
         self.log: dict[tuple[int, str], tuple[int, int]] = {}
         self.store_log_cursor = 0
         self.answers: list[str] = []
@@ -90,6 +91,7 @@ class FakeServing(ServingControlServiceServicer):
     async def PutRedemptions(
         self, request: pb.PutRedemptionsRequest, context: Context
     ) -> pb.PutRedemptionsResponse:
+        self.redemption_puts += 1
         if request.reset:
             self.redeemed.clear()
         if request.reset or request.changes:

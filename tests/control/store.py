@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import atexit
+import shutil
 import socket
+import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 
 import grpc
@@ -33,13 +37,9 @@ class Store:
     @classmethod
     def make(cls, folder: Path, *, cloud: str | None = None, **sections: str) -> Store:
         """``cloud``: the tree's address; None: the folder itself. ``sections``: more TOML."""
-        ca = trustme.CA()
-        ca.cert_pem.write_to_path(folder / "ca.pem")
-        box = ca.issue_cert("localhost", "127.0.0.1")
-        box.private_key_pem.write_to_path(folder / "box.key")
-        box.cert_chain_pems[0].write_to_path(folder / "box.pem")
-        repository = Repository.init(folder / "tree", folder / "keys", now=datetime.now(UTC))
-        (folder / "root.json").write_bytes(repository.root)
+        ca, template = _template()
+        shutil.copytree(template, folder, dirs_exist_ok=True)
+        repository = Repository.open(folder / "tree", folder / "keys")
         serving, control, health = free_ports(3)
         address = (folder / "tree").as_uri() if cloud is None else cloud
         more = {
@@ -107,6 +107,21 @@ root = "root.json"
         where = target or self.config.listen.control.target
         async with grpc.aio.secure_channel(where, self.credentials()) as channel:
             yield channel
+
+
+@cache
+def _template() -> tuple[trustme.CA, Path]:
+    """Make certificates and keys once: they take longer than most tests."""
+    folder = Path(tempfile.mkdtemp(prefix="posgate-store-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    ca = trustme.CA()
+    ca.cert_pem.write_to_path(folder / "ca.pem")
+    box = ca.issue_cert("localhost", "127.0.0.1")
+    box.private_key_pem.write_to_path(folder / "box.key")
+    box.cert_chain_pems[0].write_to_path(folder / "box.pem")
+    repository = Repository.init(folder / "tree", folder / "keys", now=datetime.now(UTC))
+    (folder / "root.json").write_bytes(repository.root)
+    return ca, folder
 
 
 def free_ports(count: int) -> list[int]:
