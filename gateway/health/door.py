@@ -81,7 +81,7 @@ class _Server(ThreadingHTTPServer):
 
     def handle_error(self, request: object, client_address: object) -> None:
         # The caller went away in the middle: nothing to do, and nothing to print.
-        logger.debug("a caller at the door went away", exc_info=True)
+        logger.debug("a caller at the door went away")
 
     def server_bind(self) -> None:
         # HTTPServer looks its own name up in the DNS here: offline that takes seconds.
