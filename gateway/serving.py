@@ -171,7 +171,10 @@ async def _engine(
             ready=ready,
             now_s=time.monotonic,
         )
-        running = [tasks.create_task(watch.run())]
+        running = [
+            tasks.create_task(watch.run()),
+            tasks.create_task(watch.recanary_forever()),
+        ]
         if isinstance(deep, OipDeepTier):
             running.append(tasks.create_task(deep.probe_forever(watch.deep_models)))
         try:

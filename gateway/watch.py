@@ -25,7 +25,7 @@ from terminal_client.core.policy import WorkflowKind, WorkflowPolicy
 logger = logging.getLogger(__name__)
 
 LOOK_EVERY_S = 0.1
-RECANARY_EVERY_S = 5.0
+RECANARY_EVERY_S = 0.5
 _SERVICES = ("", "posgate.v1.DecisionService")
 
 
@@ -63,7 +63,7 @@ class Watch:
         self._ready = ready
         self._now_s = now_s
         self._said_ready: bool | None = None
-        self._recanary_s = float("-inf")
+        self._broken: set[str] = set()
 
     def look(self) -> None:
         """Step the modes by what is seen now, and show them."""
@@ -101,7 +101,12 @@ class Watch:
                 self._admission.recover()
             self.look()
             await self._tell_health()
-            await self._recanary()
+
+    async def recanary_forever(self) -> None:
+        """Give distrusted models a chance until cancelled."""
+        while True:
+            await asyncio.sleep(RECANARY_EVERY_S)
+            await self.recanary()
 
     def deep_models(self) -> list[str]:
         """Return the deep models that the policy in force names."""
@@ -143,12 +148,12 @@ class Watch:
         for service in _SERVICES:
             await self.health.set(service, states.SERVING if ready else states.NOT_SERVING)
 
-    async def _recanary(self) -> None:
-        """Give a distrusted model a chance, off the path of calls."""
-        now_s = self._now_s()
-        if now_s - self._recanary_s < RECANARY_EVERY_S:
-            return
-        self._recanary_s = now_s
+    async def recanary(self) -> None:
+        """Ask every distrusted model its golden vectors, off the path of calls.
+
+        A model that answers them is used again: it was one basket it could not take, and no
+        register may take the model from all others.
+        """
         for artifact in self._holdings:
             model = artifact.model
             if artifact.state is not ArtifactState.ACTIVE or model is None or model.trusted:
@@ -156,9 +161,12 @@ class Watch:
             try:
                 await self._holdings.canary(artifact.digest)
             except ArtifactRefusedError as exc:
-                logger.warning("model %s stays unused: %s", artifact.name, exc)
+                if artifact.digest not in self._broken:
+                    logger.error("model %s is not used: %s", artifact.name, exc)
+                self._broken.add(artifact.digest)
             else:
-                logger.info("model %s is used again", artifact.name)
+                self._broken.discard(artifact.digest)
+                logger.warning("model %s failed three times and is used again", artifact.name)
 
 
 def _built_in(workflow: WorkflowPolicy) -> bool:
