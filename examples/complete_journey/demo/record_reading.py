@@ -58,8 +58,8 @@ def read_facts(path: Path) -> RunFacts:
         wall_s=read.number("wall_s", 0, 1e6),
         replay=_choice(read, "replay", REPLAYS),
         store=read.integer("store", 0),
-        weeks=read.items("weeks", _integer),
-        lanes=read.texts("lanes"),
+        weeks=_list(read, "weeks", _integer),
+        lanes=_list(read, "lanes", _word),
         calls_planned=read.integer("calls_planned", 0),
         wan_cut=_span(read, "wan_cut"),
         gateway_dead=_span(read, "gateway_dead"),
@@ -68,8 +68,8 @@ def read_facts(path: Path) -> RunFacts:
         answers_compared=read.integer("answers_compared", 0),
         answers_agreed=read.integer("answers_agreed", 0),
         settle=_settlement(read.object("settle")),
-        processes=read.texts("processes"),
-        versions=read.table("versions", _word),
+        processes=_list(read, "processes", _word),
+        versions=_table(read, "versions"),
         machine=_machine(read.object("machine")),
     )
     read.close()
@@ -97,7 +97,7 @@ def _call(value: object, path: str) -> CallRecord:
         gateway_total_ms=_number(read, "gateway_total_ms", _LONGEST_MS),
         gateway_budget_ms=_number(read, "gateway_budget_ms", _LONGEST_MS),
         verdict=_choice(read, "verdict", VERDICTS),
-        reasons=read.texts("reasons"),
+        reasons=_list(read, "reasons", _word),
         book_age_days=_number(read, "book_age_days", _LONGEST_DAYS),
         rules_version=read.text("rules_version"),
         lines=_rows(read, "lines", LineOutcome, _line),
@@ -164,14 +164,25 @@ def _no_constant(name: str) -> None:
 def _rows(read: Fields, key: str, kind: type[T], one: Callable[[Fields], T]) -> tuple[T, ...]:
     """Return a required list of rows; a row is an array in the order of ``kind``'s fields."""
     names = [field.name for field in fields(kind)]  # type: ignore[arg-type]
-    read.raw(key)
 
     def row(value: object, path: str) -> T:
         if not isinstance(value, list) or len(value) != len(names):
             raise DocumentError(path, f"is {value!r:.40}", f"write [{', '.join(names)}]")
         return one(Fields(dict(zip(names, value, strict=True)), path))
 
-    return read.items(key, row)
+    return _list(read, key, row)
+
+
+def _list(read: Fields, key: str, one: Callable[[object, str], T]) -> tuple[T, ...]:
+    """Return a list that must be there: an absent one is not an empty one."""
+    read.raw(key)
+    return read.items(key, one)
+
+
+def _table(read: Fields, key: str) -> dict[str, str]:
+    """Return a table of words that must be there."""
+    read.raw(key)
+    return read.table(key, _word)
 
 
 def _choice(read: Fields, key: str, words: tuple[str, ...]) -> str:

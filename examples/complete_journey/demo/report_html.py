@@ -42,14 +42,20 @@ def report_page(figures: Figures, facts: RunFacts, claims: Sequence[Claim]) -> s
             None,
             _header(figures, facts, claims),
             _claims(claims),
-            accuracy_section(figures, facts),
-            answers_section(figures, facts),
-            latency_section(figures),
-            parts_section(figures),
+            *(_sections(figures, facts) if figures.weeks else ()),
             _run(facts),
         ),
     )
     return page(node("html", {"lang": "en"}, head, body))
+
+
+def _sections(figures: Figures, facts: RunFacts) -> list[Node]:
+    return [
+        accuracy_section(figures, facts),
+        answers_section(figures, facts),
+        latency_section(figures),
+        parts_section(figures),
+    ]
 
 
 def _header(figures: Figures, facts: RunFacts, claims: Sequence[Claim]) -> Node:
