@@ -21,7 +21,7 @@ class History:
     """Events (key, day) with one integer weight each, ready for range queries."""
 
     def __init__(self, key: Ints, day: Ints, weight: Ints) -> None:
-        """Sort the events; keys are non-negative and below 2**54, days 0..511."""
+        """Sort the events; keys are non-negative and below 2**54, days 1..511."""
         stamp = (key << _DAY_BITS) | day
         order = np.argsort(stamp, kind="stable")
         self._stamps = stamp[order]

@@ -2,68 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import date
-from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import onnxruntime as ort
 import pytest
 
-from examples.complete_journey.artifacts import CLOUD, DEMO_STORE, STORE, book_table, read_json
-from examples.complete_journey.assembly import Assembler, Line, StoreLog
+from examples.complete_journey.artifacts import CLOUD, DEMO_STORE, STORE, read_json
+from examples.complete_journey.assembly import StoreLog
 from examples.complete_journey.contract import DEEP_COLUMNS, EDGE_COLUMNS
-from examples.complete_journey.fallback import fallback_tables
 from examples.complete_journey.fleet import Fleet
 from examples.complete_journey.household_history import HISTORY_LENGTH, Purchases
 from examples.complete_journey.replay import read_replay
-
-
-class Day(NamedTuple):
-    """The replay as matrices."""
-
-    rows: npt.NDArray[np.float32]
-    fleet: npt.NDArray[np.float32]
-    discounted: npt.NDArray[np.bool_]
-    by_rule: npt.NDArray[np.bool_]
-
-
-def week_of(day: date) -> int:
-    return ((day - date(2016, 12, 31)).days + 5) // 7 + 1
-
-
-def played() -> Iterator[tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], bool, bool]]:
-    assembler = Assembler(read_json(STORE / "promo_price_edge.features.json"))
-    log, fleet, week = StoreLog(), Fleet.committed(), 0
-    tables, plan_yes, majority = {}, frozenset[str](), frozenset[str]()
-    for basket in read_replay("calendar"):
-        day = basket.local_time.date()
-        if week_of(day) != week:
-            week = week_of(day)
-            tables = {name: book_table(name, week) for name in ("chain", "store", "plan")}
-            rule = fallback_tables(week)
-            plan_yes, majority = frozenset(rule["plan_yes"]), frozenset(rule["majority_yes"])
-        log.open_day(day)
-        for receipt_line in basket.lines:
-            product = str(receipt_line.product)
-            if not receipt_line.shelf_minor or tables["chain"].row(product) is None:
-                continue
-            line = Line(product, receipt_line.shelf_minor)
-            discounted = receipt_line.loyalty_minor > 0
-            yield (
-                assembler.rows([line], tables, log, day)[0],
-                fleet.features(product, day, line.shelf_minor),
-                discounted,
-                product in plan_yes or product in majority,
-            )
-            assembler.note(line, discounted, tables, log)
+from tests.models.playing import Played, play
 
 
 @pytest.fixture(scope="module")
-def replayed() -> Day:
-    rows, fleet, discounted, by_rule = zip(*played(), strict=True)
-    return Day(np.stack(rows), np.stack(fleet), np.array(discounted), np.array(by_rule))
+def replayed() -> Played:
+    return play()
 
 
 def score(folder: str, rows: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
@@ -90,7 +47,7 @@ def test_the_folded_year_peaks_where_the_store_does() -> None:
     assert hours.count(17) == 521
 
 
-def test_the_price_check_beats_its_fallback_on_the_replay(replayed: Day) -> None:
+def test_the_price_check_beats_its_fallback_on_the_replay(replayed: Played) -> None:
     def accuracy(said: npt.NDArray[np.bool_]) -> float:
         return float((said == replayed.discounted).mean())
 
@@ -104,7 +61,7 @@ def test_the_price_check_beats_its_fallback_on_the_replay(replayed: Day) -> None
     assert deep > 0.92
 
 
-def test_rows_keep_to_the_contract_s_ranges(replayed: Day) -> None:
+def test_rows_keep_to_the_contract_s_ranges(replayed: Played) -> None:
     columns = read_json(STORE / "promo_price_edge.features.json")["columns"]
     assert [column["name"] for column in columns] == list(EDGE_COLUMNS)
     for column, values in zip(columns, replayed.rows.T, strict=True):
