@@ -36,10 +36,14 @@ Job = Callable[[SpoolStore], object]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpoolCounts:
-    """Decisions that wait, their bytes, and how many became gaps since the start."""
+    """What waits to be uploaded, and what was dropped since the start.
+
+    ``waiting`` decisions of ``waiting_bytes``; outcomes of ``outcome_bytes``.
+    """
 
     waiting: int
     waiting_bytes: int
+    outcome_bytes: int
     dropped: int
     dropped_outcomes: int
 
@@ -142,6 +146,7 @@ class Spool:
         return SpoolCounts(
             waiting=self._waiting,
             waiting_bytes=self._waiting_bytes,
+            outcome_bytes=self._outcome_bytes,
             dropped=self._dropped,
             dropped_outcomes=self._dropped_outcomes,
         )

@@ -51,7 +51,7 @@ class RulesBundleBuilder:
         """Return the bundle of ``source``.
 
         Raises:
-            RulesSourceError: a rule's condition cannot be compiled.
+            RulesSourceError: a condition of a rule or promotion cannot be compiled.
             DocumentError: anything else cannot be meant; names key and remedy.
         """
         document = {
@@ -63,7 +63,7 @@ class RulesBundleBuilder:
             "time_zone": zone_document(source.time_zone, source.as_of),
             "policy": source.policy,
             "rules": self._compiler.compile(source.rules),
-            "promotions": source.promotions,
+            "promotions": self._compiler.compile_promotions(source.promotions),
             "coupons": source.coupons,
             "tables": dict(source.tables),
         }

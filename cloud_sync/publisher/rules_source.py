@@ -53,6 +53,36 @@ class RulesCompiler:
             raise RulesSourceError(tuple(errors))
         return compiled
 
+    def compile_promotions(self, authored: object, path: str = "promotions") -> object:
+        """Return the bundle's promotions for ``authored``, with CEL text in ``eligible``.
+
+        Each keeps its text in ``cel``, for people. What is no list of objects comes back as
+        it is: reading the bundle refuses it by name.
+
+        Raises:
+            RulesSourceError: a condition cannot be published.
+        """
+        if not isinstance(authored, list):
+            return authored
+        compiled: list[object] = []
+        errors: list[RuleSourceError | DocumentError] = []
+        for number, promotion in enumerate(authored):
+            try:
+                compiled.append(self._promotion(promotion, f"{path}[{number}]"))
+            except RuleSourceError as error:
+                errors.append(error)
+        if errors:
+            raise RulesSourceError(tuple(errors))
+        return compiled
+
+    def _promotion(self, promotion: object, path: str) -> object:
+        text = promotion.get("eligible") if isinstance(promotion, Mapping) else None
+        if not isinstance(promotion, Mapping) or not isinstance(text, str):
+            return promotion
+        name = str(promotion.get("id", path))
+        condition = self._compilers[Scope.BASKET].compile(name, text)
+        return {**promotion, "eligible": condition, "cel": text}
+
     def _rule(self, rule: object, path: str) -> dict[str, object]:
         if not isinstance(rule, Mapping):
             raise DocumentError(path, "is not an object", "write {...}")

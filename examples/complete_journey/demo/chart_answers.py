@@ -50,7 +50,7 @@ def answers_chart(figures: Figures, facts: RunFacts, width: float) -> Node:
 
 def tick_step(most: int) -> int:
     """Return the smallest of 1, 2, 5, 10, 20, ... that reaches ``most`` in five steps."""
-    steps = (first * 10**zeros for zeros in count() for first in (1, 2, 5))
+    steps = (int(first * 10**zeros) for zeros in count() for first in (1, 2, 5))
     return next(step for step in steps if step * 5 >= most)
 
 

@@ -33,18 +33,18 @@ class ControlTimer:
         self._stop.set()
         self._thread.join()
 
-    def late_ms(self, began_s: float, ended_s: float) -> float:
-        """Return the worst lateness of a wait that overlapped ``[began_s, ended_s]``.
+    def late_ms(self, due_s: float, ended_s: float) -> float:
+        """Return how much time the timer lost between ``due_s`` and ``ended_s``.
 
-        Both are ``time.monotonic()`` seconds; call it some milliseconds after ``ended_s``.
+        Both are ``time.monotonic()`` seconds: when a call was due back, and when it was back.
+        Call it some milliseconds after ``ended_s``.
         """
-        waits = list(self._waits)
-        overlapping = [
-            late_s
-            for woke_s, late_s in waits
-            if woke_s >= began_s and woke_s - late_s - _PERIOD_S <= ended_s
-        ]
-        return max(overlapping, default=0.0) * 1000
+        lost_s = sum(
+            min(woke_s, ended_s) - max(woke_s - late_s, due_s)
+            for woke_s, late_s in list(self._waits)
+            if woke_s > due_s and woke_s - late_s < ended_s
+        )
+        return max(lost_s, 0.0) * 1000
 
     def _run(self) -> None:
         while not self._stop.is_set():

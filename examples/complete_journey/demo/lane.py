@@ -31,6 +31,7 @@ from terminal_client.config_file import load_config
 from terminal_client.core.basket import Basket
 from terminal_client.core.decision import Decision, OfferResult, Place, WorkflowResult
 from terminal_client.outcomes import SaleEnd, SaleOutcome
+from terminal_client.status import TerminalStatus
 
 BUDGET = timedelta(milliseconds=150)
 SCANNING = ("price_check", "recommendation")
@@ -88,14 +89,14 @@ class Lane:
         return {"played": index, "reported": reported}
 
     def settle(self) -> dict[str, Any]:
-        """Wait until the spool is empty; say how the terminal is."""
+        """Wait until everything is uploaded; say how the terminal is."""
         until = time.monotonic() + _LONGEST_SETTLE_S
         status = self._client.status()
-        while status.spool is not None and status.spool.waiting and time.monotonic() < until:
+        while _unsent_bytes(status) and time.monotonic() < until:
             time.sleep(0.02)
             status = self._client.status()
         return {
-            "settled": status.spool is None or not status.spool.waiting,
+            "settled": not _unsent_bytes(status),
             "compared": status.compared,
             "agreed": status.agreed,
             "failures": status.failures,
@@ -122,7 +123,7 @@ class Lane:
             **describe(receipt, decision, world, final=expected is not None),
             lane=self._name,
             took_ms=(ended_s - began_s) * 1000,
-            timer_late_ms=self._timer.late_ms(began_s, ended_s),
+            timer_late_ms=self._timer.late_ms(began_s + BUDGET.total_seconds(), ended_s),
             coupons_expected=expected or (),
         )
         self._calls.write(call_line(call) + "\n")
@@ -152,6 +153,11 @@ def coupon_verdicts(offers: Iterable[OfferResult]) -> tuple[CouponVerdict, ...]:
         for offer in offers
         if offer.coupon_ref
     )
+
+
+def _unsent_bytes(status: TerminalStatus) -> int:
+    spool = status.spool
+    return 0 if spool is None else spool.waiting_bytes + spool.outcome_bytes
 
 
 def describe(receipt: Receipt, decision: Decision, world: World, *, final: bool) -> dict[str, Any]:

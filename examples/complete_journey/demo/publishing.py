@@ -27,6 +27,7 @@ from terminal_client.core.fallback import FallbackBundle
 
 RING = "one-store"
 EDGE_MODEL = "promo_price_edge"
+CART_MODEL = "basket_rec_edge"
 TRAINED = datetime(2017, 10, 9, tzinfo=UTC)
 """When the models' training data ends: the Monday after week 40."""
 
@@ -43,9 +44,10 @@ class Desk:
         """What every machine of the store pins."""
         return self._repository.root
 
-    def publish_model(self) -> None:
-        """Publish the edge model, and let the store run it."""
+    def publish_models(self) -> None:
+        """Publish the edge models, and let the store run them."""
         self._release("models", EDGE_MODEL, "1.0.0", edge_model_bundle(), TRAINED)
+        self._release("models", CART_MODEL, "1.0.0", cart_model_bundle(), TRAINED)
 
     def publish_week(self, week: int) -> FallbackBundle:
         """Publish the price book and the rules of ``week``, let the store run them; the rules."""
@@ -91,6 +93,49 @@ def edge_model_bundle() -> bytes:
             "model.onnx": model.read_bytes(),
             "golden-x.npy": _npy(rows),
             "golden-p.npy": _npy(scores),
+        },
+    )
+
+
+def cart_model_bundle() -> bytes:
+    """Return the recommendation's edge model with its vocabulary and golden carts."""
+    golden = read_json(STORE / f"{CART_MODEL}.golden.json")
+    inputs = {name: np.array(value, np.int64) for name, value in golden["inputs"].items()}
+    outputs = {
+        "item": np.array(golden["expected"]["item"], np.int64),
+        "score": np.array(golden["expected"]["score"], np.float32),
+    }
+    length = inputs["cart"].shape[1]
+    return build_artifact(
+        {
+            "schema": 1,
+            "kind": "model",
+            "name": CART_MODEL,
+            "version": "1.0.0",
+            "as_of": TRAINED.isoformat(),
+            "scope": "cart",
+            "cart": {"vocabulary": "items.txt", "stores": "stores.txt", "length": length},
+            "model_file": "model.onnx",
+            "inputs": [
+                {"name": "cart", "dtype": "int64", "shape": [-1, length]},
+                {"name": "store", "dtype": "int64", "shape": [-1]},
+            ],
+            "outputs": [
+                {"name": "item", "dtype": "int64", "shape": [-1, outputs["item"].shape[1]]},
+                {"name": "score", "dtype": "float32", "shape": [-1, outputs["score"].shape[1]]},
+            ],
+            "golden": {
+                "inputs": {name: f"golden-{name}.npy" for name in inputs},
+                "outputs": {name: f"golden-{name}.npy" for name in outputs},
+                "abs_tolerance": golden["tolerance"],
+            },
+            "p95_ms": 5.0,
+        },
+        {
+            "model.onnx": (STORE / f"{CART_MODEL}.onnx").read_bytes(),
+            "items.txt": (STORE / f"{CART_MODEL}.items.txt").read_bytes(),
+            "stores.txt": (STORE / f"{CART_MODEL}.stores.txt").read_bytes(),
+            **{f"golden-{name}.npy": _npy(array) for name, array in (inputs | outputs).items()},
         },
     )
 

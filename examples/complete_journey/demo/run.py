@@ -20,10 +20,11 @@ from examples.complete_journey.demo.lane import coupon_verdicts, planned_calls
 from examples.complete_journey.demo.machinery import LaneProcess
 from examples.complete_journey.demo.publishing import EDGE_MODEL
 from examples.complete_journey.demo.receipts import Receipt, as_basket
+from examples.complete_journey.demo.record_reading import read_calls
 from examples.complete_journey.demo.records import (
     Machine,
     RunFacts,
-    read_calls,
+    Settlement,
     write_facts,
 )
 from examples.complete_journey.demo.reports import write_reports
@@ -64,27 +65,32 @@ async def run(folder: Path, *, kind: str, console: Console) -> bool:
 
 
 async def _turn(store: Store, day: Day, *, new_week: bool) -> None:
-    """Bring the world to the morning of ``day``."""
+    """Bring the world to the morning of ``day``: the week's bundles first, then the trouble."""
     if new_week:
         await asyncio.to_thread(store.desk.publish_week, day.week)
-    if store.wan_up and not day.wan_up:
-        for wan in store.wans:
-            wan.cut()
-    elif day.wan_up and not store.wan_up:
-        for wan in store.wans:
-            wan.restore()
-    wan_back = day.wan_up and not store.wan_up
-    store.wan_up = day.wan_up
+        if store.gateway_up and store.wan_up:
+            await store.gateway.wait_for(versions_of(day.week), decision_pb2.MODE_FULL)
+    await _turn_wan(store, day)
     if store.gateway_up and not day.gateway_up:
         await store.gateway.kill()
-    gateway_back = day.gateway_up and not store.gateway_up
-    store.gateway_up = day.gateway_up
-    if gateway_back:
+        store.gateway_up = False
+    elif day.gateway_up and not store.gateway_up:
         began_s = time.monotonic()
         await store.gateway.start()
         await store.gateway.wait_for({EDGE_MODEL: "1.0.0"}, decision_pb2.MODE_LOCAL_ONLY)
         store.restart_ms = (time.monotonic() - began_s) * 1000
-    if store.gateway_up and store.wan_up and (new_week or wan_back):
+        store.gateway_up = True
+
+
+async def _turn_wan(store: Store, day: Day) -> None:
+    if store.wan_up and not day.wan_up:
+        for wan in store.wans:
+            wan.cut()
+        store.wan_up = False
+    elif day.wan_up and not store.wan_up:
+        for wan in store.wans:
+            wan.restore()
+        store.wan_up = True
         await store.gateway.wait_for(versions_of(day.week), decision_pb2.MODE_FULL)
 
 
@@ -96,8 +102,8 @@ async def _play(store: Store, day: Day) -> None:
 
     async def ring_up(lane: LaneProcess, orders: list[dict[str, Any]]) -> None:
         for order in orders:
-            answer = await lane.ask(order)
-            store.outcomes_sent += bool(answer["reported"])
+            await lane.ask(order)
+            store.outcomes_sent += 1
 
     async with asyncio.TaskGroup() as group:
         for lane, orders in zip(store.lanes, queues, strict=True):
@@ -131,7 +137,7 @@ async def _settle(store: Store) -> list[dict[str, Any]]:
 
 async def _close(store: Store, kind: str, started: datetime, began_s: float) -> RunFacts:
     """Let everything settle and compare both sides' books."""
-    await _settle(store)
+    lanes = await _settle(store)
     for lane in store.lanes:
         await lane.close()
     store.cloud.hang_up()
@@ -140,7 +146,7 @@ async def _close(store: Store, kind: str, started: datetime, began_s: float) -> 
     until = time.monotonic() + _DRAIN_S
     database = store.folder / "state" / "inbox.sqlite3"
     settle = compare(database, calls, store.outcomes_sent)
-    while settle.decisions_lost and time.monotonic() < until:
+    while _unsettled(settle) and time.monotonic() < until:
         await asyncio.sleep(0.2)
         settle = compare(database, calls, store.outcomes_sent)
     calendar = kind == "calendar"
@@ -157,6 +163,8 @@ async def _close(store: Store, kind: str, started: datetime, began_s: float) -> 
         gateway_dead=GATEWAY_DEAD if calendar else None,
         first_answer_after_restart_ms=store.restart_ms,
         deep_calls=deep_calls,
+        answers_compared=sum(lane["compared"] for lane in lanes),
+        answers_agreed=sum(lane["agreed"] for lane in lanes),
         settle=settle,
         processes=("cloud", "serving", "control", *LANES),
         versions={package: version(package) for package in _PACKAGES},
@@ -166,6 +174,10 @@ async def _close(store: Store, kind: str, started: datetime, began_s: float) -> 
             python=platform.python_version(),
         ),
     )
+
+
+def _unsettled(settle: Settlement) -> bool:
+    return settle.decisions_lost > 0 or settle.outcomes_recorded < settle.outcomes_sent
 
 
 def _one_day(replay: list[Receipt]) -> Day:

@@ -20,7 +20,7 @@ from examples.complete_journey.demo.machinery import (
     running,
 )
 from examples.complete_journey.demo.pki import Authority, Identity
-from examples.complete_journey.demo.publishing import EDGE_MODEL, RING, Desk
+from examples.complete_journey.demo.publishing import CART_MODEL, EDGE_MODEL, RING, Desk
 from examples.complete_journey.demo.receipts import Receipt, receipts
 from examples.complete_journey.demo.settings import gateway_toml, lane_toml
 from examples.complete_journey.demo.wan import Wan
@@ -54,7 +54,8 @@ class Store:
 
 def versions_of(week: int) -> dict[str, str]:
     """Return which artifacts decide once the bundles of ``week`` have arrived."""
-    return {EDGE_MODEL: "1.0.0", "book": f"1.{week}.0", "rules": f"1.{week}.0"}
+    models = {EDGE_MODEL: "1.0.0", CART_MODEL: "1.0.0"}
+    return {**models, "book": f"1.{week}.0", "rules": f"1.{week}.0"}
 
 
 @asynccontextmanager
@@ -68,7 +69,7 @@ async def open_store(folder: Path, kind: str, console: Console) -> AsyncIterator
     replay = receipts(read_replay("folded" if kind == "folded" else "calendar"))
     week = min(receipt.week for receipt in replay) if kind == "calendar" else FOLDED_WEEK
     with console.status("signing the store's bundles"):
-        await asyncio.to_thread(desk.publish_model)
+        await asyncio.to_thread(desk.publish_models)
         judge = await asyncio.to_thread(desk.publish_week, week)
     async with AsyncExitStack() as stack:
         cloud, http_port, deep_port = await _cloud(stack, folder, authority, identities["cloud"])
