@@ -236,12 +236,16 @@ def test_a_run_without_calls_is_reported_as_well(run: Run, tmp_path: Path, repla
     assert Tree.fromstring(page_body(tmp_path)).tag == "html"
 
 
-def test_a_folded_replay_has_no_rule_b(run: Run, tmp_path: Path) -> None:
+def test_a_folded_replay_is_one_week_without_accuracy_claims(run: Run, tmp_path: Path) -> None:
     calls, facts = run
-    write_reports(calls, replace(facts, replay="folded"), tmp_path, Console(file=StringIO()))
+    year = [replace(one, week=1 + n % 53, rules_version="1.53.0") for n, one in enumerate(calls)]
+    folded = replace(facts, replay="folded", wan_cut=None, gateway_dead=None)
+    assert write_reports(year, folded, tmp_path, Console(file=StringIO())) is True
     document = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
+    assert list(document["weeks"]) == ["53"]
     assert document["accuracy"]["total"]["rule_b"] is None
-    assert document["accuracy"]["total"]["all"] > 0.9
+    titles = [h2.text for h2 in Tree.fromstring(page_body(tmp_path)).iter("h2")]
+    assert titles == ["Claims", "Who answered", "Where the time went", "The run"]
 
 
 def test_the_screen_shows_a_row_per_week_and_a_mark_per_claim(

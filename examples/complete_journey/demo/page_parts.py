@@ -50,5 +50,10 @@ def table(title: str, header: Sequence[str], rows: list[list[str]], texts: int =
         node("tbody", None, *body),
     )
     # A region that scrolls must be reachable without a mouse.
-    region = {"class": "scroll", "tabindex": "0", "role": "region", "aria-label": title}
+    region: dict[str, object] = {
+        "class": "scroll",
+        "tabindex": "0",
+        "role": "region",
+        "aria-label": title,
+    }
     return node("div", region, made)

@@ -17,6 +17,10 @@ from examples.complete_journey.demo.page_sections import (
 )
 from examples.complete_journey.demo.records import RunFacts
 
+TITLES = {
+    "calendar": "A real store, with the WAN pulled in the middle",
+    "folded": "A real store's year, folded onto one day",
+}
 STYLE = Path(__file__).with_name("report.css")
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
@@ -50,12 +54,10 @@ def report_page(figures: Figures, facts: RunFacts, claims: Sequence[Claim]) -> s
 
 
 def _sections(figures: Figures, facts: RunFacts) -> list[Node]:
-    return [
-        accuracy_section(figures, facts),
-        answers_section(figures, facts),
-        latency_section(figures),
-        parts_section(figures),
-    ]
+    busy = [answers_section(figures, facts), latency_section(figures)]
+    if facts.replay != "calendar":
+        return busy
+    return [accuracy_section(figures, facts), *busy, parts_section(figures)]
 
 
 def _header(figures: Figures, facts: RunFacts, claims: Sequence[Claim]) -> Node:
@@ -70,7 +72,7 @@ def _header(figures: Figures, facts: RunFacts, claims: Sequence[Claim]) -> Node:
         "header",
         None,
         node("p", {"class": "brand"}, f"posgate demo · store {facts.store}"),
-        node("h1", None, "A real store, with the WAN pulled in the middle"),
+        node("h1", None, TITLES[facts.replay]),
         node(
             "p",
             {"class": "lead"},
@@ -92,25 +94,30 @@ def _cut_sentence(facts: RunFacts) -> str:
         return ""
     start, end = facts.wan_cut
     dead = "" if facts.gateway_dead is None else ", and within it the gateway is killed"
-    return f" The WAN is cut from {start:%-d %B} to {end:%-d %B} of store time{dead}."
+    days = f"from {start.day} {start:%B} to {end.day} {end:%B}"
+    return f" The WAN is cut {days} of store time{dead}."
 
 
 def _tiles(figures: Figures, facts: RunFacts) -> Iterator[Node]:
     right, latency = figures.accuracy.total, figures.latency
     books = facts.settle.decisions_lost + facts.settle.decisions_doubled
     offline = figures.coupons.offline
+    coupons, when = (offline, " offline") if offline.whole else (figures.coupons.online, "")
+    pace = figures.answers / facts.wall_s if facts.wall_s else 0.0
     tiles = [
-        (
+        ("Answers a second", f"{pace:.0f}", "over the whole run")
+        if right.rule_b is None
+        else (
             "Price check, as served",
             percent(right.served),
-            "" if right.rule_b is None else f"rule B alone: {percent(right.rule_b)}",
+            f"rule B alone: {percent(right.rule_b)}",
         ),
         ("Answers outside budget", f"{latency.outside:,}", f"of {figures.answers:,}"),
         ("Decisions lost or doubled", f"{books:,}", f"of {facts.settle.decisions_acted:,}"),
         (
-            "Coupon verdicts changed offline",
-            f"{offline.whole - offline.part:,}",
-            f"of {offline.whole:,}",
+            f"Coupon verdicts changed{when}",
+            f"{coupons.whole - coupons.part:,}",
+            f"of {coupons.whole:,}",
         ),
         ("Lines sent to the cloud", percent(figures.escalation.lines), "where it could be asked"),
     ]
