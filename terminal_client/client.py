@@ -41,11 +41,13 @@ _LONGEST_BUDGET = timedelta(seconds=60)
 _OUTCOME_WAIT = timedelta(milliseconds=50)
 # What is kept back from the gateway's time, to write the own answer down and return it.
 _RESERVE_SHARE = 0.3
-_SHORTEST_RESERVE_S = 0.004
+_SHORTEST_RESERVE_S = 0.008
 _LONGEST_RESERVE_S = 0.030
 # A machine that stood still past the deadline gets the milliseconds that its rules need: the
 # rules' answer a little late is worth more than a punctual shrug.
 _GRACE_S = 0.008
+# So does a disk that is nearly done: what the lane acts on is worth having on it.
+_DISK_GRACE_S = 0.005
 # These leave no time, or no sense, to ask another gateway.
 _FINAL = (FallbackReason.TIMEOUT,)
 
@@ -270,7 +272,7 @@ class TerminalClient(AbstractContextManager["TerminalClient"]):
         reason = reply.reason or FallbackReason.ERROR
         self._tally.answered_alone(reason)
         decision = self._records.record(
-            question, answer, reason, reply.detail, self._clock(), began, deadline
+            question, answer, reason, reply.detail, self._clock(), began, deadline + _DISK_GRACE_S
         )
         self._upkeep.wake()
         return decision
@@ -288,7 +290,7 @@ class TerminalClient(AbstractContextManager["TerminalClient"]):
 
     def _reserve_s(self, budget_s: float) -> float:
         spool = self._state.spool
-        wanted_s = 0.002 + 2 * (spool.usual_commit_s if spool else 0.0)
+        wanted_s = 0.003 + 2 * (spool.usual_commit_s if spool else 0.0)
         bounded_s = min(max(wanted_s, _SHORTEST_RESERVE_S), _LONGEST_RESERVE_S)
         return min(bounded_s, budget_s * _RESERVE_SHARE)
 

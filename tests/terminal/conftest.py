@@ -27,6 +27,9 @@ from terminal_client.config import (
     TrustConfig,
     UpkeepConfig,
 )
+from terminal_client.redemption_ledger import RedemptionLedger
+from terminal_client.spool import Spool
+from terminal_client.uploader import UploadCounts
 from tests.terminal.rules import rules_bundle
 from tests.terminal.store_box import BoxFolder, StoreBox
 
@@ -106,6 +109,24 @@ class Store:
     def _add(self, serving: int, control: int) -> None:
         address = GatewayAddress(serving=f"127.0.0.1:{serving}", control=f"127.0.0.1:{control}")
         self.gateways += (address,)
+
+
+def spool_of(client: TerminalClient) -> Spool:
+    spool = client._state.spool
+    assert spool is not None
+    return spool
+
+
+def ledger_of(client: TerminalClient) -> RedemptionLedger:
+    ledger = client._state.ledger
+    assert ledger is not None
+    return ledger
+
+
+def uploads(client: TerminalClient) -> UploadCounts:
+    counts = client.status().uploads
+    assert counts is not None
+    return counts
 
 
 def nowhere() -> GatewayAddress:

@@ -19,7 +19,7 @@ from tests.terminal.rules import WORKFLOWS, basket
 
 
 def main() -> None:
-    config = pickle.loads(Path(sys.argv[1]).read_bytes())  # noqa: S301
+    config = pickle.loads(Path(sys.argv[1]).read_bytes())
     journal, count = Path(sys.argv[2]), int(sys.argv[3])
     with TerminalClient.open(config) as client, journal.open("a", encoding="ascii") as notes:
         print("open", flush=True)

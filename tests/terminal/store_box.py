@@ -21,6 +21,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import grpc
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -102,6 +103,7 @@ class StoreBox:
         self.fault: Fault | None = None
         self.asked: list[decision_pb2.EvaluateRequest] = []
         self.beats: list[terminal_pb2.HeartbeatRequest] = []
+        self.upload_gate: Callable[[object, grpc.ServicerContext], None] = lambda *_: None
         self.control_fault: Callable[[str, object], object] = lambda name, answer: answer
         self.ring = ring
         self._served = 0
@@ -111,7 +113,7 @@ class StoreBox:
         key, certificate = self.folder.pem(f"{server}.key"), self.folder.pem(f"{server}.pem")
         ca = self.folder.pem(client_ca) if client_ca else None
         secrets = grpc.ssl_server_credentials([(key, certificate)], ca, client_ca is not None)
-        evaluate = grpc.unary_unary_rpc_method_handler(self._evaluate)
+        evaluate: Any = grpc.unary_unary_rpc_method_handler(self._evaluate)
         self._servers[0].add_generic_rpc_handlers(
             [
                 grpc.method_handlers_generic_handler(
@@ -183,21 +185,22 @@ class _Doors(
         self._box = box
         self._lock = threading.Lock()
 
-    def Hello(self, request, context):  # type: ignore[no-untyped-def]
+    def Hello(self, request, context):  # type: ignore[no-untyped-def] # noqa: N802
         answer = terminal_pb2.HelloResponse(store_id="367", time_zone="America/New_York")
         answer.heartbeat_interval.FromTimedelta(timedelta(milliseconds=200))
         return self._box.control_fault("Hello", answer)
 
-    def Heartbeat(self, request, context):  # type: ignore[no-untyped-def]
+    def Heartbeat(self, request, context):  # type: ignore[no-untyped-def] # noqa: N802
         self._box.beats.append(request)
         (cursor,) = self._box.folder.rows("SELECT coalesce(max(cursor), 0) FROM feed")[0]
         answer = terminal_pb2.HeartbeatResponse(
-            fallback_digest=self._box.selected_digest(), redemption_cursor=cursor
+            fallback_digest=self._box.selected_digest(), redemption_cursor=int(str(cursor))
         )
         answer.gateway_time.GetCurrentTime()
         return self._box.control_fault("Heartbeat", answer)
 
-    def UploadLocalDecisions(self, request, context):  # type: ignore[no-untyped-def]
+    def UploadLocalDecisions(self, request, context):  # type: ignore[no-untyped-def] # noqa: N802
+        self._box.upload_gate(request, context)
         if len(request.decisions) > 256 or request.ByteSize() > 1024 * 1024:
             context.abort(grpc.StatusCode.INVALID_ARGUMENT, "decisions: too many; send less")
         duplicates, through = 0, 0
@@ -219,7 +222,7 @@ class _Doors(
         )
         return self._box.control_fault("UploadLocalDecisions", answer)
 
-    def ReportOutcomes(self, request, context):  # type: ignore[no-untyped-def]
+    def ReportOutcomes(self, request, context):  # type: ignore[no-untyped-def] # noqa: N802
         answer = outcome_pb2.ReportOutcomesResponse()
         with self._lock, self._box.folder.database() as database:
             for report in request.reports:
@@ -241,7 +244,7 @@ class _Doors(
                 )
         return self._box.control_fault("ReportOutcomes", answer)
 
-    def GetTrust(self, request, context):  # type: ignore[no-untyped-def]
+    def GetTrust(self, request, context):  # type: ignore[no-untyped-def] # noqa: N802
         metadata = self._box.folder.tree / "metadata"
         newest = max(int(path.name.split(".")[0]) for path in metadata.glob("*.root.json"))
         known = range(request.known_root_version + 1, newest + 1)
@@ -253,7 +256,7 @@ class _Doors(
         )
         return self._box.control_fault("GetTrust", answer)
 
-    def GetBundle(self, request, context):  # type: ignore[no-untyped-def]
+    def GetBundle(self, request, context):  # type: ignore[no-untyped-def] # noqa: N802
         path = self._box.folder.tree / "targets" / f"{request.digest[7:]}.bundle"
         if not path.exists():
             context.abort(grpc.StatusCode.NOT_FOUND, "no such bundle here")
@@ -264,7 +267,7 @@ class _Doors(
         )
         return self._box.control_fault("GetBundle", answer)
 
-    def GetRedemptions(self, request, context):  # type: ignore[no-untyped-def]
+    def GetRedemptions(self, request, context):  # type: ignore[no-untyped-def] # noqa: N802
         rows = self._box.folder.rows(
             f"SELECT cursor, key, redeemed FROM feed WHERE cursor > {request.cursor} "
             "ORDER BY cursor LIMIT 3"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
+from posgate.v1 import decision_pb2
 from terminal_client.core.decision import Place, projection
 from terminal_client.core.fallback import FallbackBundle
 from terminal_client.core.modes import Mode
@@ -44,8 +45,8 @@ def test_a_gateway_that_judges_otherwise_is_noticed(store: Store) -> None:
     client = store.ready_terminal()
 
     def cheat(request, answer, context):  # type: ignore[no-untyped-def]
-        message = type(request).__module__ and _parse(answer)
-        message.results[1].verdict = 2
+        message = decision_pb2.EvaluateResponse.FromString(answer)
+        message.results[1].verdict = decision_pb2.VERDICT_REVIEW
         return message.SerializeToString()
 
     box.fault = cheat
@@ -107,9 +108,3 @@ def _answered(client, second, first) -> bool:  # type: ignore[no-untyped-def]
     before = len(second.asked)
     decision = client.evaluate(basket(), WORKFLOWS, budget=SECOND)
     return decision.results[0].place is Place.GATEWAY and len(second.asked) == before + 1
-
-
-def _parse(answer: bytes):  # type: ignore[no-untyped-def]
-    from posgate.v1 import decision_pb2
-
-    return decision_pb2.EvaluateResponse.FromString(answer)

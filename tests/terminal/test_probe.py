@@ -14,15 +14,16 @@ from terminal_client.config import GatewayAddress
 from tests.terminal.conftest import Store, nowhere
 from tests.terminal.garbage import GarbageServer, Nonsense
 from tests.terminal.rules import rules_bundle, rules_digest
+from tests.trust.trees import Tree
 
 
 def look(
     capsys: pytest.CaptureFixture[str], store: Store, address: GatewayAddress, *more: str
 ) -> tuple[int, dict[str, Any]]:
     tls = store.path / "tls"
-    arguments = ["--gateway", address.serving, "--control", address.control, "--ca", f"{tls}/ca.pem",
-                 "--cert", f"{tls}/client.pem", "--key", f"{tls}/client.key", "-o", "json",
-                 "--workflow", "promotion_validation", *more]  # fmt: skip
+    doors = ["--gateway", address.serving, "--control", address.control]
+    own = ["--ca", f"{tls}/ca.pem", "--cert", f"{tls}/client.pem", "--key", f"{tls}/client.key"]
+    arguments = [*doors, *own, "-o", "json", "--workflow", "promotion_validation", *more]
     status = probe.main(arguments)
     return status, json.loads(capsys.readouterr().out)
 
@@ -116,8 +117,6 @@ def test_a_stranger_s_certificate_is_unverified(
 def test_rules_of_a_stranger_are_unverified(
     capsys: pytest.CaptureFixture[str], store: Store, tmp_path: Path
 ) -> None:
-    from tests.trust.trees import Tree
-
     stranger = Tree.make(tmp_path / "stranger")
     (tmp_path / "stranger.json").write_bytes(stranger.pinned)
     store.box().control_fault = full_mode
@@ -137,8 +136,8 @@ def test_a_command_line_that_cannot_be_meant_says_so(
     tls = store.path / "tls"
     address = store.gateways[0]
     arguments = ["--gateway", address.serving, "--control", address.control]
-    assert probe.main([*arguments, "--ca", str(tls / "ca.pem"), *more,
-                       "--cert", f"{tls}/client.pem", "--key", f"{tls}/client.key"]) == 2  # fmt: skip
+    arguments += ["--cert", f"{tls}/client.pem", "--key", f"{tls}/client.key"]
+    assert probe.main([*arguments, "--ca", str(tls / "ca.pem"), *more]) == 2
     assert "posgate-terminal:" in capsys.readouterr().err
 
 
