@@ -11,10 +11,14 @@ _FEWEST = 5
 
 
 class LatencyWindow:
-    """The newest samples, none older than ``horizon_s``; asking is cheap."""
+    """The newest samples, none older than ``horizon_s``; asking is cheap.
+
+    What is too slow is not started, so nothing but the age of its samples can clear it: the
+    horizon is how long a bad moment is held against a stage.
+    """
 
     def __init__(
-        self, now_s: Callable[[], float], samples: int = 128, horizon_s: float = 60.0
+        self, now_s: Callable[[], float], samples: int = 128, horizon_s: float = 5.0
     ) -> None:
         """``now_s`` is monotonic seconds."""
         self._now_s = now_s

@@ -54,20 +54,31 @@ class Rows:
     bundles: tuple[FeatureBundle, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class _Block:
+    """The features that copy one table's columns: places in the row, names, fillers."""
+
+    table: str
+    places: npt.NDArray[np.intp]
+    columns: tuple[str, ...]
+    absent: Floats
+
+
 class Assembler:
     """Fills rows for one model's features."""
 
     def __init__(self, features: Sequence[Feature]) -> None:
         self._width = len(features)
-        self._features = tuple(enumerate(features))
-        self._tables = sorted(
-            {
-                column.table
-                for feature in features
-                for column in (table_column(feature.source),)
-                if column is not None
-            }
+        self._blocks = _blocks(features)
+        self._others = tuple(
+            (place, feature)
+            for place, feature in enumerate(features)
+            if not isinstance(feature.source, TableColumn)
         )
+        columns = (table_column(feature.source) for feature in features)
+        self._tables = sorted({column.table for column in columns if column is not None})
+        self._low = np.array([feature.low for feature in features], np.float32)
+        self._high = np.array([feature.high for feature in features], np.float32)
 
     def rows(
         self,
@@ -92,16 +103,36 @@ class Assembler:
             bundles[bundle.digest] = bundle
             if not table.manifest.first_date:
                 age = max(age, age_at(bundle.manifest.as_of, at))
+        for block in self._blocks:
+            if block.table in found:
+                matrix[:, block.places] = found[block.table].block(block)
         fill = _Fill(lines, found, log, local)
-        for place, feature in self._features:
-            # A model never sees what its contract excludes: one odd line must not upset it.
-            matrix[:, place] = np.clip(fill.values(feature), feature.low, feature.high)
+        for place, feature in self._others:
+            matrix[:, place] = fill.values(feature)
+        # A model never sees what its contract excludes: one odd line must not upset it.
+        np.clip(matrix, self._low, self._high, out=matrix)
         return Rows(
             matrix=matrix,
             missing=frozenset(self._tables) - found.keys(),
             age=age,
             bundles=tuple(bundles.values()),
         )
+
+
+def _blocks(features: Sequence[Feature]) -> tuple[_Block, ...]:
+    by_table: dict[str, list[tuple[int, TableColumn]]] = {}
+    for place, feature in enumerate(features):
+        if isinstance(feature.source, TableColumn):
+            by_table.setdefault(feature.source.table, []).append((place, feature.source))
+    return tuple(
+        _Block(
+            table,
+            np.array([place for place, _ in copied], np.intp),
+            tuple(column.column for _, column in copied),
+            np.array([column.absent for _, column in copied], np.float32),
+        )
+        for table, copied in by_table.items()
+    )
 
 
 class _Lookup:
@@ -111,13 +142,23 @@ class _Lookup:
         self.table = table
         self.places, self.listed = table.find(item_ids)
 
-    def column(self, name: str, absent: float) -> Floats:
-        """Return the column's value for each line; an unknown column is all NaN."""
+    def block(self, block: _Block) -> Floats:
+        """Return several columns at once; an unknown column is all NaN."""
+        columns = self.table.manifest.columns
+        known = [columns.index(name) if name in columns else -1 for name in block.columns]
+        values: Floats = self.table.values[self.places][:, known]
+        values[~self.listed] = block.absent
+        values[:, [at for at, place in enumerate(known) if place < 0]] = nan
+        return values
+
+    def column(self, name: str) -> Floats:
+        """Return the column's value for each line; NaN where it is not listed."""
         try:
-            values = self.table.values[self.places, self.table.column(name)]
+            values: Floats = self.table.values[self.places, self.table.column(name)]
         except KeyError:
             return np.full(len(self.places), nan, np.float32)
-        return np.where(self.listed, values, np.float32(absent))
+        values[~self.listed] = nan
+        return values
 
 
 class TableGrouping:
@@ -135,7 +176,7 @@ class TableGrouping:
     def group(self, item_ids: Iterable[str]) -> list[Hashable | None]:
         """Return each item's value of the column; None where it has none."""
         lookup = _Lookup(self._table, [item.encode() for item in item_ids])
-        values = lookup.column(self._column, nan).tolist()
+        values = lookup.column(self._column).tolist()
         return [value if isfinite(value) else None for value in values]
 
 
@@ -160,7 +201,7 @@ class _Fill:
         source = feature.source
         match source:
             case TableColumn():
-                return self._table(source)
+                raise AssertionError("table columns are copied in blocks")
             case LineValue(field=field, divisor=divisor):
                 return self._field(field) / divisor
             case Ratio():
@@ -172,7 +213,7 @@ class _Fill:
 
     def _table(self, column: TableColumn) -> Floats | float:
         lookup = self._found.get(column.table)
-        return nan if lookup is None else lookup.column(column.column, column.absent)
+        return nan if lookup is None else lookup.column(column.column)
 
     def _field(self, name: str) -> Doubles:
         if name not in self._fields:
@@ -188,8 +229,7 @@ class _Fill:
             below = self._field(under.field) / under.divisor
         over = self._field(ratio.over)
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            share = np.where(below > 0, over / below, nan)
-            return np.clip(share, ratio.low, ratio.high)
+            return np.where(below > 0, over / below, nan)
 
     def _logged(self, source: StoreLogValue) -> Floats | float:
         if source.by is None:
@@ -201,7 +241,7 @@ class _Fill:
                 return nan
             grouping = TableGrouping(lookup.table, source.by.column)
             counts = self._log.before(self._local.date, grouping)
-            values = lookup.column(source.by.column, nan).tolist()
+            values = lookup.column(source.by.column).tolist()
             groups = [value if isfinite(value) else None for value in values]
         read = _share if source.share else _count
         return np.array([read(counts, group) for group in groups], np.float32)
