@@ -101,7 +101,7 @@ async def open_control(
     """Open everything; loops run in ``Control.run``. Closed from the last to the first.
 
     Raises:
-        StoreUnavailableError, StoreMismatchError: the database cannot be opened.
+        StoreMismatchError: the database is another store's, or a newer version's.
         TrustError: the pinned root is none. TlsFilesError: the PEM files do not fit.
         OSError: an address is taken, or the pinned root cannot be read.
     """

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Protocol
 
 from cloud_sync.errors import HostRefusedError, HostUnavailableError, StoreUnavailableError
@@ -136,35 +137,46 @@ class ServingDriver:
         """Look once and bring serving into step; never raises for what it or the disk do."""
         try:
             status = await self._serving.status()
-            await self._bring_into_step(status)
             fresh = status.epoch != self._epoch
+            problem = await self._bring_into_step(status, fresh=fresh)
             self.status = await self._serving.status() if fresh else status
         except HostUnavailableError as exc:
             if self.status is not None:
                 logger.warning("registers get no answers from this box: %s", exc)
             self.status, self.problem = None, str(exc)
             return
-        except (HostRefusedError, StoreUnavailableError) as exc:
-            if self.problem != str(exc):
-                logger.error("serving is not in step: %s", exc)
-            self.problem = str(exc)
-            return
-        self.problem = ""
+        if problem and problem != self.problem:
+            logger.error("serving is not in step: %s", problem)
+        self.problem = problem
         if fresh:
-            logger.info("serving %s is in step", status.epoch)
+            logger.info("serving %s has what decides", status.epoch)
             self._epoch = status.epoch
             self._host_moved()
 
-    async def _bring_into_step(self, status: ServingStatus) -> None:
-        fresh = status.epoch != self._epoch
-        await self._give_redemptions(status.redemption_cursor)
-        await self._give_store_log(status.store_log_cursor)
+    async def _bring_into_step(self, status: ServingStatus, *, fresh: bool) -> str:
+        """Take every step that is needed; return why one of them was not taken.
+
+        A step that fails stops no other: with the disk gone, artifacts still come.
+
+        Raises: HostUnavailableError: serving went away.
+        """
+        steps: list[Callable[[], Awaitable[None]]] = [
+            partial(self._give_redemptions, status.redemption_cursor),
+            partial(self._give_store_log, status.store_log_cursor),
+        ]
         if fresh:
-            await self._artifacts.restore(status.serving)
+            steps.append(partial(self._artifacts.restore, status.serving))
             if self._forced[0] is not None:
-                await self._serving.force_mode(*self._forced)
+                steps.append(partial(self._serving.force_mode, *self._forced))
         if not status.answers_loaded:
-            await self._give_answers()
+            steps.append(self._give_answers)
+        problem = ""
+        for step in steps:
+            try:
+                await step()
+            except (HostRefusedError, StoreUnavailableError) as exc:
+                problem = str(exc)
+        return problem
 
     async def _give_redemptions(self, served: int) -> None:
         now = self._clock()

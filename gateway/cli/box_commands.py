@@ -52,7 +52,7 @@ def force(
     yes: YesOption = False,
     output: OutputOption = Output.TEXT,
 ) -> None:
-    """Order a mode for the whole box until it is released or control restarts."""
+    """Order a mode for the whole box until it is released or the whole gateway restarts."""
     _confirm(f"every workflow of this box will be decided in mode {mode.value}", yes=yes)
     _order(config, {"mode": mode.value}, output)
 

@@ -11,6 +11,7 @@ from cloud_sync.database import Database
 from cloud_sync.errors import StoreMismatchError, StoreUnavailableError
 from cloud_sync.inbox import Inbox
 from cloud_sync.records import Batch, Gap, OutcomeStatus, PoisonRecord, SaleEnd
+from tests.control.conftest import Clock
 from tests.control.records_made import JOURNAL, LANE_4, decision, journal, outcome, spool
 
 
@@ -163,11 +164,20 @@ async def test_a_database_of_a_newer_version_is_refused(tmp_path: Path) -> None:
             pass
 
 
-async def test_a_folder_that_cannot_be_made_is_the_disk_refusing(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    with pytest.raises(StoreUnavailableError):
-        async with Database.open(tmp_path / "file" / "db", "367"):
-            pass
+async def test_a_disk_that_refuses_at_the_start_is_taken_when_it_heals(
+    tmp_path: Path, clock: Clock
+) -> None:
+    blocker = tmp_path / "state"
+    blocker.write_text("")
+    async with Database.open(blocker / "db", "367") as database:
+        inbox = Inbox(database, clock)
+        with pytest.raises(StoreUnavailableError):
+            await inbox.accept_batch(spool(decision(1)))
+        with pytest.raises(StoreUnavailableError):
+            await Archive(database).decision("x")
+        blocker.unlink()
+        await inbox.accept_batch(spool(decision(1)))
+        assert await ask(database, "SELECT COUNT(*) FROM decisions") == [(1,)]
 
 
 async def test_recent_answers_are_the_newest_of_the_box_within_age_and_cap(

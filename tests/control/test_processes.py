@@ -116,6 +116,7 @@ def store(tmp_path: Path) -> Store:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(180)
 async def test_a_gateway_survives_the_death_of_either_process(store: Store) -> None:
     async with (
         gateway(store) as process,
@@ -209,6 +210,7 @@ async def modes_are_ordered(store: Store) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(180)
 async def test_a_killed_supervisor_takes_its_processes_along(store: Store) -> None:
     async with gateway(store) as process:
         pids = [child(process, role) for role in ("serving", "control")]

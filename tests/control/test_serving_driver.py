@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from cloud_sync.archive import Archive
+from cloud_sync.database import Database
 from cloud_sync.errors import HostRefusedError, HostUnavailableError
 from cloud_sync.inbox import Inbox
 from cloud_sync.records import SaleEnd
@@ -168,6 +169,28 @@ async def test_a_cursor_that_serving_has_from_elsewhere_starts_its_view_anew(
         await bench.driver.look()
         assert serving.redeemed == {"k"}
         assert serving.log == {(20171127, "milk"): (2, 1)}
+
+
+async def test_with_the_disk_gone_serving_still_gets_what_decides(
+    tmp_path: Path, clock: Clock
+) -> None:
+    (tmp_path / "file").write_text("")
+    socket = tmp_path / "serving.sock"
+    async with (
+        fake_serving(socket) as serving,
+        ServingLink.open(socket) as link,
+        Database.open(tmp_path / "file" / "db", "367") as database,
+    ):
+        bench = Bench(tmp_path, link, Archive(database), clock)
+        await bench.driver.look()
+        assert serving.active == {("rules", "store"): "d"}
+        assert "answers" not in serving.orders
+        assert bench.driver.status is not None
+        assert "file" in bench.driver.problem
+        (tmp_path / "file").unlink()
+        await bench.driver.look()
+        assert "answers" in serving.orders
+        assert bench.driver.problem == ""
 
 
 async def test_an_ordered_mode_survives_a_restart_of_serving(bench: Bench) -> None:
