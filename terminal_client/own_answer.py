@@ -24,7 +24,7 @@ from terminal_client.core.decision import (
     projection,
 )
 from terminal_client.core.fallback import FallbackBundle
-from terminal_client.core.modes import Tier
+from terminal_client.core.modes import Mode, Tier
 from terminal_client.core.redemptions import RedemptionView
 from terminal_client.question import Question
 
@@ -35,12 +35,16 @@ _THREADS = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OwnAnswer:
-    """What this terminal says by itself. ``digest`` is empty when no rules were read."""
+    """What this terminal says by itself. ``digest`` is empty when no rules were read.
+
+    ``rules_only`` are the workflows that no model may decide.
+    """
 
     results: tuple[WorkflowResult, ...]
     verdict: Verdict
     artifacts: tuple[ArtifactRef, ...] = ()
     digest: str = ""
+    rules_only: frozenset[str] = frozenset()
     spent_us: int = 0
 
 
@@ -75,6 +79,11 @@ class OwnDecider:
             verdict=_verdict(results, bundle),
             artifacts=(bundle.artifact(question.at),),
             digest=bundle.digest,
+            rules_only=frozenset(
+                name
+                for name, workflow in bundle.policy.workflows.items()
+                if workflow.tiers == {Tier.RULES}
+            ),
             spent_us=(time.perf_counter_ns() - began) // 1000,
         )
 
@@ -115,7 +124,9 @@ def last_resort(workflows: object) -> Decision:
 def agreement(own: OwnAnswer, gateways: Decision) -> bool | None:
     """Tell whether both answers are equal where both come from the same rules.
 
-    None: nothing can be compared: other rules, or models decided every workflow.
+    Compared are workflows that no model may decide, and every workflow decided in emergency:
+    elsewhere a model's word, or the reason why it had none, is part of the gateway's answer.
+    None: nothing can be compared.
     """
     digests = {artifact.digest for artifact in gateways.artifacts if artifact.kind == "rules"}
     if not own.digest or own.digest not in digests:
@@ -123,7 +134,7 @@ def agreement(own: OwnAnswer, gateways: Decision) -> bool | None:
     pairs = [
         (mine, theirs)
         for mine, theirs in zip(own.results, gateways.results, strict=True)
-        if theirs.tier is Tier.RULES and not theirs.pending
+        if theirs.mode is Mode.EMERGENCY or mine.workflow in own.rules_only
     ]
     if not pairs:
         return None
