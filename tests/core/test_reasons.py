@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 RUNBOOK = (ROOT / "docs/reason-codes.md").read_text()
 # Where code names a reason: Reason(code="X"), or a word of the families that only reasons use.
 USED = re.compile(
-    r'code="([A-Z][A-Z0-9_]+)"|"((?:BOTH|COUPON|LINE|MODEL|PRICE|PROMOTION|RULES?|WAN)_[A-Z0-9_]+)"'
+    r'code="([A-Z][A-Z0-9_]+)"|"((?:BOTH|COUPON|LINE|MODEL|PRICE|PROMOTION|RECORD|RULES?|WAN)_[A-Z0-9_]+)"'
 )
 
 
