@@ -88,9 +88,8 @@ def _document(path: Path) -> dict[str, object]:
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as exc:
-        raise ConfigError(
-            path, "", f"cannot be read ({exc.strerror})", "name a readable TOML file"
-        ) from exc
+        problem = f"cannot be read ({exc.strerror})"
+        raise ConfigError(path, "", problem, "name a readable TOML file") from exc
     except UnicodeDecodeError as exc:
         raise ConfigError(path, "", "is not UTF-8", "save it as UTF-8") from exc
     try:
@@ -135,9 +134,8 @@ def _store(section: Fields) -> StoreConfig:
     try:
         ZoneInfo(time_zone)
     except (KeyError, ValueError, OSError) as exc:
-        raise _bad(
-            section, "time_zone", time_zone, "write an IANA name such as America/Chicago"
-        ) from exc
+        remedy = "write an IANA name such as America/Chicago"
+        raise _bad(section, "time_zone", time_zone, remedy) from exc
     section.close()
     return StoreConfig(store_id=store_id, time_zone=time_zone)
 
@@ -171,9 +169,8 @@ def _listen(section: Fields) -> ListenConfig:
     )
     section.close()
     if len({config.serving.port, config.control.port, config.health.port}) < 3:
-        raise DocumentError(
-            section.path, "gives two doors one port", "give serving, control and health their own"
-        )
+        remedy = "give serving, control and health their own"
+        raise DocumentError(section.path, "gives two doors one port", remedy)
     return config
 
 
@@ -185,9 +182,8 @@ def _paths(section: Fields, folder: Path) -> PathsConfig:
     )
     section.close()
     if config.state_dir == config.run_dir:
-        raise DocumentError(
-            section.at("run_dir"), "is also state_dir", "name a folder in memory, such as /run/..."
-        )
+        remedy = "name a folder in memory, such as /run/..."
+        raise DocumentError(section.at("run_dir"), "is also state_dir", remedy)
     # A unix socket's path must fit into sockaddr_un: 107 bytes and a zero.
     if len(str(config.serving_socket).encode()) > 107:
         raise _bad(section, "run_dir", str(config.run_dir), "write a path of at most 94 bytes")

@@ -133,15 +133,7 @@ class _Assembly:
         activation = Activation(link, store, config.paths.mirror_dir / "active.json", now)
         mirror = self._mirror(store, activation)
         mirror.load()
-        driver = ServingDriver(
-            serving=link,
-            views=archive,
-            artifacts=activation,
-            clock=now,
-            keep=config.answers.keep,
-            cap_bytes=config.answers.cap_bytes,
-            host_moved=mirror.host_moved,
-        )
+        driver = self._driver(link, archive, activation, mirror)
         inbox = Inbox(database, now, driver.changed)
         drain = JournalDrain(config.paths.journal, inbox, archive, self._metrics.lost)
         facts = BoxFactsSource(
@@ -149,13 +141,9 @@ class _Assembly:
         )
         terminals = Terminals(now)
         terminal = TerminalService(
-            facts=facts,
-            terminals=terminals,
-            decisions=inbox,
-            redemptions=archive,
-            counts=self._metrics,
-            clock=now,
-        )
+            facts=facts, terminals=terminals, decisions=inbox, redemptions=archive,
+            counts=self._metrics, clock=now,
+        )  # fmt: skip
         control = await self._serve(
             terminal, OutcomeService(inbox), BundleService(mirror, store, archive, now)
         )
@@ -163,13 +151,21 @@ class _Assembly:
         monitor = HealthMonitor(look, self._metrics)
         health = self._open_doors(monitor, archive, driver)
         return Control(
-            control=control,
-            health=health,
-            mirror=mirror,
-            driver=driver,
-            drain=drain,
-            monitor=monitor,
-            facts=facts,
+            control=control, health=health, mirror=mirror, driver=driver,
+            drain=drain, monitor=monitor, facts=facts,
+        )  # fmt: skip
+
+    def _driver(
+        self, link: ServingLink, archive: Archive, activation: Activation, mirror: Mirror
+    ) -> ServingDriver:
+        return ServingDriver(
+            serving=link,
+            views=archive,
+            artifacts=activation,
+            clock=now,
+            keep=self._config.answers.keep,
+            cap_bytes=self._config.answers.cap_bytes,
+            host_moved=mirror.host_moved,
         )
 
     def _mirror(self, store: BundleStore, activation: Activation) -> Mirror:
