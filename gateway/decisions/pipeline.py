@@ -131,7 +131,8 @@ class Pipeline:
                 case.judge.missed("MODEL_UNAVAILABLE")
             return
         window = self._window(case.edge.digest)
-        allotted_us = self._allot(case, "edge", window.p95_us, budget, waits=True)
+        waits = not self._holdings.runtime.inline(case.edge.digest)
+        allotted_us = self._allot(case, "edge", window.p95_us, budget, waits=waits)
         if not allotted_us:
             budget.skip("edge", NO_TIME, workflow.name)
             case.judge.missed("BUDGET_EXHAUSTED")
@@ -219,10 +220,13 @@ class Pipeline:
         encode_us = in_microseconds(case.judge.workflow.stages.get("encode", _NONE))
         reserve_us = max(encode_us, case.reserve_us)
         now_us = self._now_us()
-        if waits:
-            # A busy machine wakes late, the more so the longer one has slept.
-            share_us = budget.left_us(now_us) // _LATE_SHARE
-            reserve_us += max(_LATE_US, share_us, self._lateness.p95_us)
+        if not waits:
+            # It cannot be cut, so what counts is the time that is left, not its allotment.
+            room_us = budget.allot(budget.total_us, expected_us, reserve_us, now_us)
+            return min(room_us, wanted_us)
+        # A busy machine wakes late, the more so the longer one has slept.
+        share_us = budget.left_us(now_us) // _LATE_SHARE
+        reserve_us += max(_LATE_US, share_us, self._lateness.p95_us)
         return budget.allot(wanted_us, expected_us, reserve_us, now_us)
 
     def _window(self, key: str) -> LatencyWindow:

@@ -30,7 +30,7 @@ def golden_inputs(folder: Path, manifest: ModelManifest) -> Tensors:
     tensors = {name: _load(folder / file) for name, file in manifest.golden.inputs.items()}
     for spec in manifest.inputs:
         tensor = tensors[spec.name]
-        if not fits(spec, str(tensor.dtype), tensor.shape) or not tensor.size:
+        if not fits(spec, tensor) or not tensor.size:
             raise CanaryError(f"golden input {spec.name} is {tensor.dtype} {tensor.shape}")
     return tensors
 

@@ -70,7 +70,7 @@ class OnnxRuntime:
             raise ModelFailedError(f"{digest[:15]} is not loaded")
         for spec in model.manifest.inputs:
             tensor = inputs[spec.name]
-            if not fits(spec, str(tensor.dtype), tensor.shape):
+            if not fits(spec, tensor):
                 raise ModelFailedError(f"input {spec.name} is {tensor.dtype} {tensor.shape}")
         try:
             if model.inline:
@@ -96,8 +96,9 @@ class OnnxRuntime:
         return "" if model is None else str(model.session.get_providers()[0])
 
     def inline(self, digest: str) -> bool:
-        """Tell whether the model runs on the event loop."""
-        return self._models[digest].inline
+        """As ``Runtime.inline``; a model that is not loaded is none."""
+        model = self._models.get(digest)
+        return model is not None and model.inline
 
 
 def _load(folder: Path, manifest: ModelManifest) -> _Model:
@@ -179,7 +180,7 @@ def _forget(done: asyncio.Future[Any]) -> None:
 def _checked(wanted: tuple[TensorSpec, ...], values: list[Any]) -> Tensors:
     outputs = {}
     for spec, value in zip(wanted, values, strict=True):
-        if not isinstance(value, np.ndarray) or not fits(spec, str(value.dtype), value.shape):
+        if not isinstance(value, np.ndarray) or not fits(spec, value):
             raise ModelFailedError(f"output {spec.name} has another shape or type than declared")
         if value.dtype == np.float32 and not np.isfinite(value).all():
             raise ModelFailedError(f"output {spec.name} is not finite")

@@ -13,10 +13,11 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from terminal_client.core.manifest import ModelManifest, TensorSpec
+from terminal_client.core.manifest import DTYPES, ModelManifest, TensorSpec
 
 Tensor = npt.NDArray[np.float32] | npt.NDArray[np.int64]
 Tensors = Mapping[str, Tensor]
+_DTYPES = {name: np.dtype(name) for name in DTYPES}
 
 
 class Runtime(Protocol):
@@ -46,11 +47,15 @@ class Runtime(Protocol):
         """Return the execution provider that runs the model; empty: not loaded."""
         ...
 
+    def inline(self, digest: str) -> bool:
+        """Tell whether ``infer`` runs on the caller's event loop, where nothing can cut it."""
+        ...
 
-def fits(spec: TensorSpec, dtype: str, shape: tuple[int, ...]) -> bool:
+
+def fits(spec: TensorSpec, tensor: Tensor) -> bool:
     """Tell whether a tensor keeps ``spec``: -1 there is free."""
     return (
-        spec.dtype == dtype
-        and len(spec.shape) == len(shape)
-        and all(want in (-1, got) for want, got in zip(spec.shape, shape, strict=True))
+        tensor.dtype == _DTYPES[spec.dtype]
+        and len(spec.shape) == tensor.ndim
+        and all(want in (-1, got) for want, got in zip(spec.shape, tensor.shape, strict=True))
     )
