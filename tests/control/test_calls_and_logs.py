@@ -53,10 +53,10 @@ async def counted() -> AsyncIterator[tuple[Any, CollectorRegistry]]:
     registry = CollectorRegistry()
     server = grpc.aio.server(interceptors=[MetricsInterceptor(registry)])
     handlers: dict[str, Any] = {
-        "Unary": grpc.unary_unary_rpc_method_handler(unary),  # type: ignore[arg-type]
-        "Counting": grpc.unary_stream_rpc_method_handler(counting),  # type: ignore[arg-type]
-        "Echo": grpc.stream_stream_rpc_method_handler(echo),  # type: ignore[arg-type]
-        "Gather": grpc.stream_unary_rpc_method_handler(gather),  # type: ignore[arg-type]
+        "Unary": grpc.unary_unary_rpc_method_handler(unary),
+        "Counting": grpc.unary_stream_rpc_method_handler(counting),
+        "Echo": grpc.stream_stream_rpc_method_handler(echo),
+        "Gather": grpc.stream_unary_rpc_method_handler(gather),
     }
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("a.B", handlers),))
     port = server.add_insecure_port("127.0.0.1:0")
