@@ -7,6 +7,7 @@ covers the bytes as they came, and a stored answer goes out exactly as it was.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 from typing import Any, Protocol, cast
@@ -19,6 +20,8 @@ from gateway.api.statuses import RefusalError, abort, bad_field, to_status
 from gateway.decisions.engine import Answer, DeadlineError
 from posgate.v1 import decision_pb2 as pb
 from terminal_client.codec import RequestError
+
+logger = logging.getLogger(__name__)
 
 SERVICE = "posgate.v1.DecisionService"
 REPLAYED = (("posgate-replayed", "1"),)
@@ -142,6 +145,10 @@ class DecisionService:
             raise bad_field(exc.field, exc.problem, exc.remedy) from exc
         except DeadlineError as exc:
             raise _too_late() from exc
+        except Exception as exc:
+            # gRPC would send the exception's own words to the register.
+            logger.exception("a request could not be answered")
+            raise _defect() from exc
 
 
 def _deadline(context: Context) -> timedelta | None:
@@ -172,6 +179,15 @@ def _too_late() -> RefusalError:
         "DEADLINE_PASSED",
         "the deadline has passed; decide by the rules",
         remedy="allow more time",
+    )
+
+
+def _defect() -> RefusalError:
+    return RefusalError(
+        code_pb2.INTERNAL,
+        "DEFECT",
+        "the gateway failed on this request; decide by the rules",
+        remedy="report it with the gateway's log",
     )
 
 

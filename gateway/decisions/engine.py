@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -20,9 +21,9 @@ from gateway.decisions.answering import Parts, answer, choose, record, without_r
 from gateway.decisions.arrivals import ObservedArrivals
 from gateway.decisions.deep import DeepTier
 from gateway.decisions.holdings import Holdings
-from gateway.decisions.large_baskets import LARGE_BYTES, CrowdedError, LargeBaskets
+from gateway.decisions.large_baskets import LARGE_BYTES, LargeBaskets
 from gateway.decisions.latency import LatencyWindow
-from gateway.decisions.pipeline import Pipeline
+from gateway.decisions.pipeline import Case, Pipeline
 from gateway.decisions.recent_answers import BodyChangedError, RecentAnswers, StoredAnswer
 from gateway.decisions.run import Run
 from gateway.decisions.setting import Setting
@@ -39,7 +40,11 @@ from terminal_client.core.policy import Policy, WorkflowPolicy
 from terminal_client.core.redemptions import RedemptionView
 from terminal_client.core.store_time import time_of_record
 
+logger = logging.getLogger(__name__)
+
 _MOST_LATER = 64
+_DEFECT_EVERY_S = 60.0
+"""A defect is written down with its trace once a minute, not once a call."""
 _LONGEST = timedelta(seconds=60)
 _ADMISSION_US = 1000
 _TAIL_US_PER_KIB = 120
@@ -110,6 +115,7 @@ class DecisionEngine:
         self._arrivals = ObservedArrivals()
         self._tail = LatencyWindow(lambda: clock.now_us() / 1e6)
         self._rules_time = LatencyWindow(lambda: clock.now_us() / 1e6)
+        self._defect_s = float("-inf")
         self._decision_count = 0
         self._later_count = 0
 
@@ -135,7 +141,7 @@ class DecisionEngine:
             return Answer(response=stored.response, replayed=True)
         self.answers.begin(message.request_id, sha256)
         try:
-            request = await self._read(message, len(raw))
+            request = await self._read(message, len(raw), deadline)
             self._metrics.card_numbers.inc(request.redacted_count)
             response = await self._decide(request, raw, sha256, deadline, arrived_us)
             return Answer(response=response, replayed=False)
@@ -171,12 +177,15 @@ class DecisionEngine:
                 "request_id", "was used with another body", "use an id only once"
             ) from exc
 
-    async def _read(self, message: pb.EvaluateRequest, size_bytes: int) -> DecodedRequest:
+    async def _read(
+        self, message: pb.EvaluateRequest, size_bytes: int, deadline: timedelta | None
+    ) -> DecodedRequest:
         if size_bytes <= LARGE_BYTES:
             return decode_request(message)
+        longest_s = (deadline or _LONGEST).total_seconds()
         try:
-            return await self._large.run(None, decode_request, message)
-        except CrowdedError as exc:
+            return await self._large.run(longest_s, decode_request, message)
+        except TimeoutError as exc:
             raise DeadlineError from exc
 
     async def _decide(
@@ -230,7 +239,7 @@ class DecisionEngine:
             self._reserve_us(run),
             self._clock.now_us(),
         )
-        if not allotted_us:
+        if not allotted_us or (large and self._large.crowded):
             budget.skip("rules", StageResult.SKIPPED_NO_TIME)
             return
         asked = (request.basket, request.workflows, run.at, self.redemptions)
@@ -240,7 +249,7 @@ class DecisionEngine:
                 run.rules = await self._large.run(allotted_us / 1e6, bundle.decide, *asked)
             else:
                 run.rules = bundle.decide(*asked)
-        except (TimeoutError, CrowdedError):
+        except TimeoutError:
             result = StageResult.CUT
         spent_us = budget.mark("rules", self._clock.now_us(), allotted_us, result)
         if not large:
@@ -268,10 +277,22 @@ class DecisionEngine:
             run.open_cases(setting, self._degrade, run.rules)
             cases = run.asked_now()
             if cases:
-                run.artifacts += await self._pipeline.run(
-                    cases, setting, run.budget, self._reserve_us(run)
-                )
+                await self._improve(run, cases, run.budget, self._reserve_us(run))
                 run.waited_us = max(case.waited_us for case in cases)
+
+    async def _improve(self, run: Run, cases: list[Case], budget: Budget, reserve_us: int) -> None:
+        """Run the model stages; a defect in them leaves the rules' answer standing."""
+        if run.setting is None:
+            return
+        try:
+            run.artifacts += await self._pipeline.run(cases, run.setting, budget, reserve_us)
+        except Exception:
+            for case in cases:
+                case.judge.missed("MODEL_UNAVAILABLE")
+            now_s = self._clock.now_us() / 1e6
+            if now_s - self._defect_s > _DEFECT_EVERY_S:
+                self._defect_s = now_s
+                logger.exception("a model stage failed; the rules answered")
 
     async def _finish(self, run: Run) -> bytes:
         """Put the answer together, store it, write it down, count it."""
@@ -301,8 +322,7 @@ class DecisionEngine:
             cases = run.asked_later()
             total = max(case.judge.workflow.budget for case in cases)
             budget = Budget(in_microseconds(total), self._clock.now_us())
-            if run.setting is not None:
-                run.artifacts += await self._pipeline.run(cases, run.setting, budget, 0)
+            await self._improve(run, cases, budget, 0)
             moved = answer(self._parts(run, frozenset()), budget, run.now, self._clock.now_us)
             self.answers.advance(run.decision_id, moved)
         finally:

@@ -18,10 +18,6 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class CrowdedError(Exception):
-    """Too many large requests are waiting already."""
-
-
 class LargeBaskets:
     """One thread; a few may wait for it."""
 
@@ -29,23 +25,28 @@ class LargeBaskets:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="large-basket")
         self._waiting = 0
 
+    @property
+    def crowded(self) -> bool:
+        """Tell whether enough is waiting already."""
+        return self._waiting >= _MOST_WAITING
+
     async def run(
         self, timeout_s: float | None, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
         """Return what ``work`` returns.
 
         Raises:
-            TimeoutError: it did not end in time; it goes on unseen.
-            CrowdedError: it was not begun.
+            TimeoutError: it did not end in time; it goes on unseen, or never begins.
         """
-        if self._waiting >= _MOST_WAITING:
-            raise CrowdedError
         self._waiting += 1
         loop = asyncio.get_running_loop()
         future = self._thread.submit(work, *args, **kwargs)
         future.add_done_callback(lambda _: self._ended(loop))
-        async with asyncio.timeout(timeout_s):
-            return await asyncio.wrap_future(future)
+        try:
+            async with asyncio.timeout(timeout_s):
+                return await asyncio.wrap_future(future)
+        finally:
+            future.cancel()
 
     def close(self) -> None:
         """Let go of the thread; harmless when repeated."""

@@ -150,6 +150,22 @@ async def test_a_nan_score_is_a_failure_of_the_model(tmp_path: Path) -> None:
     assert {at.tier for at in decision.results[0].lines} == {Tier.RULES}
 
 
+async def test_a_defect_in_a_model_stage_leaves_the_rules_answer(tmp_path: Path) -> None:
+    async def defect(inputs: Tensors, timeout_s: float) -> Tensors:
+        raise ZeroDivisionError("a secret of /the/box")
+
+    runtime = FaultyRuntime()
+    async with box(tmp_path, runtime=runtime) as opened:
+        await opened.activate(
+            rules_bundle(tmp_path), features_bundle(tmp_path / "f"), price_bundle(tmp_path / "m")
+        )
+        runtime.fault = defect
+        result = await opened.result(basket(["sure-yes", "maybe"]))
+    assert {at.tier for at in result.lines} == {Tier.RULES}
+    assert [r.code for r in result.reasons] == ["MODEL_UNAVAILABLE"]
+    assert "secret" not in str(result)
+
+
 @pytest.mark.parametrize("budget_ms", [2, 4, 8, 15, 30])
 async def test_no_budget_is_too_small_to_be_kept(tmp_path: Path, budget_ms: int) -> None:
     budget = timedelta(milliseconds=budget_ms)
