@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -409,6 +410,65 @@ async def test_recommendations_come_from_the_cart_model_and_the_best_sellers(
     assert unknown.tier is Tier.RULES
 
 
+async def test_a_known_household_is_recommended_by_the_cloud(tmp_path: Path) -> None:
+    async def recommends(question: DeepQuestion) -> DeepAnswer:
+        return DeepAnswer(scores=np.array([0.9, 0.8], np.float32), item_ids=("item-003", "deep-1"))
+
+    both = {
+        "tiers": ["edge_model", "deep_model", "rules"],
+        "edge_model": "basket_rec_edge",
+        "deep_model": "basket_rec_deep",
+        "deep_bands": [],
+        "influence": ["recommendations"],
+    }
+    deep = ScriptedDeep(recommends)
+    async with box(tmp_path, deep=deep) as opened:
+        await opened.activate(
+            rules_bundle(tmp_path, policy=policy(recommendation=both)),
+            cart_bundle(tmp_path / "cart"),
+        )
+        known = basket(["item-003"], loyalty_token="household-1")
+        found = await opened.result(known, "recommendation")
+        stranger = await opened.result(basket(["item-003"]), "recommendation")
+    assert [r.item_id for r in found.recommendations] == ["deep-1", "best-1", "best-2"]
+    assert (found.tier, found.place) == (Tier.DEEP_MODEL, Place.CLOUD)
+    assert stranger.tier is Tier.EDGE_MODEL
+    assert [q.loyalty_token for q in deep.questions] == ["household-1"]
+
+
+@pytest.mark.parametrize(
+    ("items", "verdict", "codes", "tier"),
+    [
+        (["sure-no"], Verdict.APPROVE, [], Tier.EDGE_MODEL),
+        (["sure-no", "sure-yes"], Verdict.REVIEW, ["SCORE_HIGH"], Tier.EDGE_MODEL),
+        (["sure-no", "maybe"], Verdict.APPROVE, ["SCORE_BORDERLINE"], Tier.RULES),
+    ],
+)
+async def test_an_unusual_line_is_flagged_by_its_score(
+    tmp_path: Path, items: list[str], verdict: Verdict, codes: list[str], tier: Tier
+) -> None:
+    anomaly = {
+        "kind": "transaction_scoring",
+        "budget_ms": 80,
+        "tiers": ["edge_model", "rules"],
+        "edge_model": "promo_price_edge",
+        "edge_bands": [{"age_days_max": 7, "low": 0.1, "high": 0.9}],
+        "influence": ["review_flag"],
+    }
+    async with box(tmp_path) as opened:
+        await opened.activate(
+            rules_bundle(tmp_path, policy=policy(transaction_scoring=anomaly)),
+            features_bundle(tmp_path / "f"),
+            price_bundle(tmp_path / "m"),
+        )
+        result = await opened.result(basket(items), "transaction_scoring")
+    assert (result.verdict, result.tier) == (verdict, tier)
+    assert [reason.code for reason in result.reasons] == codes
+    assert result.score == pytest.approx(
+        max({"sure-no": 0.01, "maybe": 0.5}.get(i, 0.99) for i in items)
+    )
+
+
 async def test_the_queue_is_estimated_from_what_the_box_sees(tmp_path: Path) -> None:
     observed = {
         "tiers": ["edge_model", "rules"],
@@ -422,18 +482,10 @@ async def test_the_queue_is_estimated_from_what_the_box_sees(tmp_path: Path) -> 
         assert profile.tier is Tier.RULES
         for number in range(12):
             whole = basket(["maybe"], at=NOW - timedelta(seconds=40 * number))
-            ref = whole.transaction
-            moved = basket(["maybe"], at=NOW - timedelta(seconds=40 * number))
-            object.__setattr__(moved, "transaction", _numbered(ref, number))
-            await opened.decide(moved)
+            ref = replace(whole.transaction, sequence_number=number)
+            await opened.decide(replace(whole, transaction=ref))
         seen = await opened.result(None, "queue_estimate")
     outputs = {value.name: value.int_value for value in seen.outputs}
     assert seen.tier is Tier.EDGE_MODEL
     assert (outputs["arrivals_per_hour"], outputs["lanes"]) == (72, 1)
     assert outputs["waiting_s"] > 0
-
-
-def _numbered(ref: object, number: int) -> object:
-    from dataclasses import replace
-
-    return replace(ref, sequence_number=number)  # type: ignore[type-var]
