@@ -64,13 +64,13 @@ class Store:
         self._add(box.serving, box.control)
         return box
 
-    def box_process(self) -> subprocess.Popen[str]:
+    def box_process(self, *faults: str) -> subprocess.Popen[str]:
         """Start the box as a process of its own, again on the same ports when called again."""
         if not self.gateways:
             self._add(*free_ports(2))
         ports = [self.gateways[0].serving.split(":")[1], self.gateways[0].control.split(":")[1]]
         process = subprocess.Popen(
-            [sys.executable, "-m", "tests.terminal.store_box", str(self.path), *ports],
+            [sys.executable, "-m", "tests.terminal.store_box", str(self.path), *ports, *faults],
             cwd=ROOT,
             stdout=subprocess.PIPE,
             text=True,

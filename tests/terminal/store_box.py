@@ -3,7 +3,7 @@
 It answers from the same rules bundle, as a gateway in ``emergency`` does, and keeps what is
 uploaded as the contract says: on disk before it is accepted, once per (workstation, epoch,
 sequence). Tests make it misbehave through ``fault``. Runs in the test's process, or alone:
-``python -m tests.terminal.store_box FOLDER SERVING_PORT CONTROL_PORT``.
+``python -m tests.terminal.store_box FOLDER SERVING_PORT CONTROL_PORT [garbage]``.
 """
 
 from __future__ import annotations
@@ -289,6 +289,8 @@ class _Doors(
 def main() -> None:
     folder, serving, control = sys.argv[1:4]
     box = StoreBox(Path(folder), serving=int(serving), control=int(control))
+    if sys.argv[4:] == ["garbage"]:
+        box.fault = lambda request, answer, context: b"\xff" * 64
     print(f"ready {box.serving} {box.control}", flush=True)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     while True:

@@ -1,6 +1,7 @@
 """Whatever a gateway does, every basket is answered, in time, as the rules say.
 
-``POSGATE_BASKETS=10000`` asks as many baskets of each fault.
+``POSGATE_BASKETS=10000`` asks as many baskets of the gateway that is dead, frozen, refusing TLS or
+answering garbage.
 """
 
 from __future__ import annotations
@@ -99,10 +100,22 @@ def test_an_answer_that_cannot_be_used(store: Store, fault: Callable[..., bytes]
     client = store.ready_terminal()
     client.evaluate(basket(), WORKFLOWS, budget=timedelta(seconds=5))
     box.fault = fault
-    trial = run(client, baskets(count(20)), BUDGET)
+    trial = run(client, baskets(20), BUDGET)
     assert_answered(trial)
-    assert trial.places == {Place.TERMINAL: count(20)}
-    assert trial.codes["GATEWAY_BAD_ANSWER"] >= count(20) * 0.9
+    assert trial.places == {Place.TERMINAL: 20}
+    assert trial.codes["GATEWAY_BAD_ANSWER"] >= 18
+
+
+def test_a_gateway_that_answers_garbage_from_a_machine_of_its_own(store: Store) -> None:
+    process = store.box_process()
+    client = store.ready_terminal(breaker=BreakerConfig())
+    process.kill()
+    process.wait()
+    store.box_process("garbage")
+    trial = run(client, baskets(count(300)), BUDGET)
+    assert_answered(trial)
+    assert trial.places == {Place.TERMINAL: count(300)}
+    until(lambda: _code(client) in ("GATEWAY_BAD_ANSWER", "GATEWAY_BREAKER_OPEN"))
 
 
 @pytest.mark.parametrize("code", ERRORS, ids=lambda code: code.name)
@@ -112,16 +125,16 @@ def test_a_gateway_that_refuses(store: Store, code: grpc.StatusCode) -> None:
     client = store.ready_terminal()
     client.evaluate(basket(), WORKFLOWS, budget=timedelta(seconds=5))
     box.fault = fault
-    trial = run(client, baskets(count(20)), BUDGET)
+    trial = run(client, baskets(20), BUDGET)
     assert_answered(trial)
-    assert trial.codes[expected] >= count(20) * 0.9
+    assert trial.codes[expected] >= 18
 
 
 def test_an_answer_larger_than_any_may_be(store: Store) -> None:
     box = store.box()
     client = store.ready_terminal()
     box.fault = raw(b"\0" * 5_000_000)
-    assert_answered(run(client, baskets(count(20)), BUDGET))
+    assert_answered(run(client, baskets(20), BUDGET))
 
 
 def test_a_gateway_that_is_slow(store: Store) -> None:
@@ -133,9 +146,9 @@ def test_a_gateway_that_is_slow(store: Store) -> None:
         return answer
 
     box.fault = slow
-    trial = run(client, baskets(count(40)), BUDGET)
+    trial = run(client, baskets(40), BUDGET)
     assert_answered(trial)
-    assert trial.codes == {"GATEWAY_TIMEOUT": count(40)}
+    assert trial.codes == {"GATEWAY_TIMEOUT": 40}
 
 
 def test_a_gateway_that_answers_every_other_call_in_time(store: Store) -> None:
@@ -147,9 +160,9 @@ def test_a_gateway_that_answers_every_other_call_in_time(store: Store) -> None:
         return answer
 
     box.fault = erratic
-    trial = run(client, baskets(count(40)), BUDGET)
+    trial = run(client, baskets(40), BUDGET)
     assert_answered(trial)
-    assert trial.places[Place.GATEWAY] >= count(40) * 0.3
+    assert trial.places[Place.GATEWAY] >= 12
 
 
 def test_a_gateway_that_was_never_there(store: Store) -> None:
@@ -184,7 +197,7 @@ def test_a_gateway_that_is_frozen(store: Store, breaker: BreakerConfig) -> None:
     client = store.ready_terminal(breaker=breaker)
     before = run(client, baskets(20), timedelta(seconds=1))
     process.send_signal(signal.SIGSTOP)
-    asked = count(300 if breaker == BreakerConfig() else 40)
+    asked = count(300) if breaker == BreakerConfig() else 40
     trial = run(client, baskets(asked), BUDGET)
     assert_answered(before)
     assert_answered(trial)
@@ -200,9 +213,9 @@ def test_something_else_listens_there(store: Store, nonsense: Nonsense) -> None:
     store.ready_terminal().close()
     with GarbageServer(nonsense, store.path / "tls") as server:
         client = store.terminal(gateways=(server.address,))
-        trial = run(client, baskets(count(60)), BUDGET)
+        trial = run(client, baskets(60), BUDGET)
     assert_answered(trial)
-    assert trial.places == {Place.TERMINAL: count(60)}
+    assert trial.places == {Place.TERMINAL: 60}
     assert set(trial.codes) <= {"GATEWAY_UNREACHABLE", "GATEWAY_TIMEOUT", "GATEWAY_ERROR"}
 
 
