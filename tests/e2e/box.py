@@ -107,6 +107,14 @@ class Box:
             for role in roles or ROLES:
                 self.processes.pop(role).wait()
 
+    def mend(self) -> None:
+        """Thaw what is frozen and start what is dead; returns at once."""
+        for role in ROLES:
+            if self.alive(role):
+                os.killpg(self.processes[role].pid, signal.SIGCONT)
+            else:
+                self.start(role)
+
     def alive(self, role: str) -> bool:
         """Tell whether the process still runs."""
         return role in self.processes and self.processes[role].poll() is None

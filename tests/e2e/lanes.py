@@ -55,6 +55,7 @@ class LaneRun:
             f"{self.calls} baskets: {len(self.exceptions)} exceptions, {len(self.outside)} outside"
             f" budget, {len(self.unequal)} unequal; p50 {p50:.1f} p99 {p99:.1f}"
             f" max {ordered[-1]:.1f} ms; {dict(self.places)}, {dict(self.notices)}"
+            f" {self.exceptions[:3]} {self.outside[:3]} {self.unequal[:3]}"
         )
 
 
@@ -137,7 +138,16 @@ def _ring_up_one(
         if took_ms > BUDGET / timedelta(milliseconds=1) + _ALLOWED_MS + late_ms:
             run.outside.append(f"{number}: {took_ms:.1f} ms, timer late {late_ms:.1f} ms")
         if expected is not None and answer_of(decision) != expected[number % len(expected)]:
-            run.unequal.append(f"{number}: {decision}"[:600])
+            run.unequal.append(f"{number}: {_codes(decision)}")
+
+
+def _codes(decision: Decision) -> str:
+    """Return what an answer says, as codes."""
+    said = {
+        result.workflow: [result.verdict.name, *(reason.code for reason in result.reasons)]
+        for result in decision.results
+    }
+    return f"{_place(decision)} {said} {[notice.code for notice in decision.notices]}"
 
 
 def _place(decision: Decision) -> str:
