@@ -34,6 +34,8 @@ def tree_graph(
         zipmap=False,
     )
     graph = model.graph
+    # The converter names the graph at random; equal models must be equal files.
+    graph.name = properties["contract"].replace("/", "_")
     names = [value.name for value in graph.output]
     if "probabilities" in names:
         index = numpy_helper.from_array(np.asarray(1, np.int64), "class_one")
