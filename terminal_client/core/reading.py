@@ -6,6 +6,7 @@ keys, so that a document either means exactly what its author wrote or is not lo
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Callable, Iterator, Mapping
 from typing import TypeVar
 
@@ -127,7 +128,7 @@ class Fields:
         """Return a required inner object."""
         return Fields(self.raw(key), self.at(key))
 
-    def pairs(self) -> Iterator[tuple[str, object]]:
+    def pairs(self) -> Iterator[tuple[str, builtins.object]]:
         """Yield every key and value, all counted as asked for."""
         for key, value in self._value.items():
             if not isinstance(key, str):

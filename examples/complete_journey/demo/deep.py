@@ -58,15 +58,15 @@ class DeepService(service_pb2_grpc.GRPCInferenceServiceServicer):  # type: ignor
         self._model = model
         self.call_count = 0
 
-    async def ModelReady(self, request: Any, context: grpc.aio.ServicerContext) -> Any:  # noqa: N802
+    async def ModelReady(self, request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:  # noqa: N802
         """Tell whether the model is here."""
         return service_pb2.ModelReadyResponse(ready=request.name == MODEL)
 
-    async def ServerReady(self, request: Any, context: grpc.aio.ServicerContext) -> Any:  # noqa: N802
+    async def ServerReady(self, request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:  # noqa: N802
         """Tell that the server is up."""
         return service_pb2.ServerReadyResponse(ready=True)
 
-    async def ModelInfer(self, request: Any, context: grpc.aio.ServicerContext) -> Any:  # noqa: N802
+    async def ModelInfer(self, request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:  # noqa: N802
         """Score the rows of one question."""
         if request.model_name != MODEL:
             await context.abort(grpc.StatusCode.NOT_FOUND, f"no model {request.model_name:.64}")

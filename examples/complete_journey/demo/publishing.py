@@ -25,6 +25,8 @@ from examples.complete_journey.golden import TOLERANCE, read_golden
 from examples.complete_journey.rules_source import book_time, rules_source, yyyymmdd
 from terminal_client.core.fallback import FallbackBundle
 
+Tensor = npt.NDArray[Any]
+
 RING = "one-store"
 EDGE_MODEL = "promo_price_edge"
 CART_MODEL = "basket_rec_edge"
@@ -100,8 +102,10 @@ def edge_model_bundle() -> bytes:
 def cart_model_bundle() -> bytes:
     """Return the recommendation's edge model with its vocabulary and golden carts."""
     golden = read_json(STORE / f"{CART_MODEL}.golden.json")
-    inputs = {name: np.array(value, np.int64) for name, value in golden["inputs"].items()}
-    outputs = {
+    inputs: dict[str, Tensor] = {
+        name: np.array(value, np.int64) for name, value in golden["inputs"].items()
+    }
+    outputs: dict[str, Tensor] = {
         "item": np.array(golden["expected"]["item"], np.int64),
         "score": np.array(golden["expected"]["score"], np.float32),
     }
