@@ -35,7 +35,7 @@ from posgate.v1 import decision_pb2 as pb
 from terminal_client.codec import DecodedRequest, RequestError, decode_request
 from terminal_client.core.budget import Budget, call_budget, in_microseconds
 from terminal_client.core.decision import Reason, StageResult
-from terminal_client.core.modes import Mode
+from terminal_client.core.modes import Mode, Tier
 from terminal_client.core.policy import Policy, WorkflowPolicy
 from terminal_client.core.redemptions import RedemptionView
 from terminal_client.core.store_time import time_of_record
@@ -392,11 +392,11 @@ class DecisionEngine:
     def _count(self, run: Run, parts: Parts) -> None:
         for result in parts.results:
             self._metrics.decided(result, run.budget.spent_us)
+            case = run.cases.get(result.workflow)
+            if case is not None and result.tier is Tier.RULES and case.judge.missed_reason:
+                self._metrics.fell_back(case.judge.missed_reason)
         for spend in run.budget.ledger:
             self._metrics.spent(spend)
-        for case in run.cases.values():
-            if case.judge.missed_reason:
-                self._metrics.fell_back(case.judge.missed_reason)
 
     def _reserve_us(self, run: Run) -> int:
         """Return what putting the answer together will take."""

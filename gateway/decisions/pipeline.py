@@ -172,6 +172,7 @@ class Pipeline:
             if not case.deep_allowed:
                 if case.edge_allowed:
                     budget.skip("deep", FORBIDDEN, workflow.name)
+                    self._say_why(case)
                 continue
             question = case.judge.question()
             if question is None:
@@ -191,6 +192,12 @@ class Pipeline:
         if asked:
             # Side by side, each once; entries are marked in the order the answers come.
             await asyncio.gather(*(self._ask(*one, budget) for one in asked))
+
+    def _say_why(self, case: Case) -> None:
+        """Name what keeps the cloud away, if there was something to ask it."""
+        if case.edge_answered and case.judge.question() is not None:
+            reason = self._deep.why_not(_allotment_us(case.judge.workflow, "deep"))
+            case.judge.missed(reason or "POLICY_FORBIDS_MODEL")
 
     async def _ask(
         self, case: Case, question: DeepQuestion, allotted_us: int, budget: Budget

@@ -158,6 +158,9 @@ async def test_without_the_cloud_borderline_lines_say_why(store: Box, deep: Scri
     assert [(at.tier, at.verdict) for at in result.lines] == [
         (Tier.RULES, Verdict.REVIEW), (Tier.EDGE_MODEL, Verdict.REVIEW),
     ]  # fmt: skip
+    assert [(r.code, r.line_number) for r in result.reasons] == [
+        ("WAN_DOWN", 1), ("PRICE_CONTRADICTS_MODEL", 2),
+    ]  # fmt: skip
     assert deep.questions == []
 
 
