@@ -132,8 +132,8 @@ def _write_card(
             "Ticket switching needs a scale or a camera; a receipt hardly shows it.",
             "Sweethearting without a scan leaves no trace on a receipt and is not covered.",
             (
-                "Its columns and monotone constraints were settled while looking at the test weeks' "
-                "overlay; its threshold was not."
+                "Its columns and monotone constraints were settled while looking at the test "
+                "weeks' overlay; its threshold was not."
             ),
         ),
         chosen_on_validation={"review_above": review_above},
