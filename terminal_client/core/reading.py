@@ -6,11 +6,12 @@ keys, so that a document either means exactly what its author wrote or is not lo
 
 from __future__ import annotations
 
-import builtins
 from collections.abc import Callable, Iterator, Mapping
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 T = TypeVar("T")
+Value: TypeAlias = object
+"""Any JSON value. Inside ``Fields``, ``object`` is a method."""
 
 
 class DocumentError(ValueError):
@@ -128,7 +129,7 @@ class Fields:
         """Return a required inner object."""
         return Fields(self.raw(key), self.at(key))
 
-    def pairs(self) -> Iterator[tuple[str, builtins.object]]:
+    def pairs(self) -> Iterator[tuple[str, Value]]:
         """Yield every key and value, all counted as asked for."""
         for key, value in self._value.items():
             if not isinstance(key, str):
