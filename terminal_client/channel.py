@@ -78,11 +78,13 @@ class GatewayLink:
         self._stamp = FileStamp.of(self._tls)
         self._retired: list[tuple[float, grpc.Channel]] = []
         self._timeouts_in_row = 0
-        self._probing = False
-        self._probed_at = float("-inf")
+        self._look, self._pause = threading.Event(), threading.Event()
         self._closed = False
+        # Started here: starting a thread waits until it runs, and no lane should.
+        self._prober = threading.Thread(target=self._probe, name="posgate-tls-probe", daemon=True)
         self._evaluate: grpc.UnaryUnaryMultiCallable[bytes, bytes]
         self._serving, self._control = self._connect()
+        self._prober.start()
 
     @property
     def control(self) -> grpc.Channel:
@@ -128,12 +130,7 @@ class GatewayLink:
 
     def look_at_tls(self) -> None:
         """Find out in the background why calls fail; at most every two seconds."""
-        with self._lock:
-            now = time.monotonic()
-            if self._probing or self._closed or now - self._probed_at < _PROBE_EVERY_S:
-                return
-            self._probing, self._probed_at = True, now
-        threading.Thread(target=self._probe, name="posgate-tls-probe", daemon=True).start()
+        self._look.set()
 
     def refresh(self) -> None:
         """Rebuild the channels when certificate files changed or calls only time out."""
@@ -153,6 +150,8 @@ class GatewayLink:
         with self._lock:
             self._closed = True
             retired, self._retired = self._retired, []
+        self._look.set()
+        self._pause.set()
         for channel in (self._serving, self._control, *(entry[1] for entry in retired)):
             channel.close()
 
@@ -184,13 +183,19 @@ class GatewayLink:
         return reason
 
     def _probe(self) -> None:
-        finding = probe(self.address.serving, self._tls, _PROBE_TIMEOUT_S)
-        before, self.finding = self.finding, finding
-        if before is None or before.state is not finding.state:
-            logger.info(
-                "gateway %s: TLS %s %s", self.address.serving, finding.state, finding.detail
-            )
-        self._probing = False
+        while True:
+            self._look.wait()
+            if self._closed:
+                return
+            self._look.clear()
+            finding = probe(self.address.serving, self._tls, _PROBE_TIMEOUT_S)
+            before, self.finding = self.finding, finding
+            if before is None or before.state is not finding.state:
+                logger.info(
+                    "gateway %s: TLS %s %s", self.address.serving, finding.state, finding.detail
+                )
+            self._pause.wait(_PROBE_EVERY_S)
+            self._pause.clear()
 
     def _connect(self) -> tuple[grpc.Channel, grpc.Channel]:
         """Return new channels. Raises: ConfigError: the TLS files cannot be used."""
@@ -218,7 +223,7 @@ class GatewayLink:
             self._retired += [(now + _RETIRED_FOR_S, channel) for channel in old]
             self._serving, self._control = fresh
             self._stamp, self._timeouts_in_row = stamp, 0
-            self._probed_at = float("-inf")
+        self._pause.set()
         logger.info("gateway %s: channels rebuilt", self.address.serving)
 
 

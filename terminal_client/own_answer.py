@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from threading import Barrier
 
 from terminal_client.core.decision import (
     RECOMMENDATION_KIND,
@@ -59,6 +60,10 @@ class OwnDecider:
         self._bundle = bundle
         self._view = view
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="posgate-rules")
+        # Started now: starting a thread waits until it runs, and no lane should.
+        together = Barrier(_THREADS)
+        for started in [self._threads.submit(together.wait) for _ in range(_THREADS)]:
+            started.result()
 
     def start(self, question: Question) -> Future[OwnAnswer]:
         """Begin to answer ``question``."""

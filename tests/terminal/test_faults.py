@@ -228,7 +228,9 @@ def test_a_gateway_with_a_stranger_s_certificate(store: Store) -> None:
     until(lambda: _code(client) == "GATEWAY_CERTIFICATE_REJECTED")
     trial = run(client, baskets(count(300)), BUDGET)
     assert_answered(trial)
-    assert trial.codes == {"GATEWAY_CERTIFICATE_REJECTED": count(300)}
+    # So many failures open even a reluctant breaker.
+    assert set(trial.codes) <= {"GATEWAY_CERTIFICATE_REJECTED", "GATEWAY_BREAKER_OPEN"}
+    assert trial.codes["GATEWAY_CERTIFICATE_REJECTED"] >= 300
 
 
 def test_a_gateway_that_refuses_our_certificate(store: Store) -> None:
@@ -244,7 +246,9 @@ def test_a_gateway_that_refuses_our_certificate(store: Store) -> None:
     until(lambda: _code(client) == "GATEWAY_CERTIFICATE_REJECTED")
     trial = run(client, baskets(count(300)), BUDGET)
     assert_answered(trial)
-    assert trial.codes == {"GATEWAY_CERTIFICATE_REJECTED": count(300)}
+    # So many failures open even a reluctant breaker.
+    assert set(trial.codes) <= {"GATEWAY_CERTIFICATE_REJECTED", "GATEWAY_BREAKER_OPEN"}
+    assert trial.codes["GATEWAY_CERTIFICATE_REJECTED"] >= 300
 
 
 def test_a_new_certificate_is_used_without_a_restart(store: Store) -> None:
