@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from collections import Counter
 from datetime import date
-from typing import Any
 
 import pytest
 
@@ -19,50 +18,20 @@ from examples.complete_journey.coupons import (
     read_coupon_lines,
     read_redemptions,
 )
+from examples.complete_journey.rules_source import coupon_document, yyyymmdd
 from terminal_client.core.balances import LineBalances
 from terminal_client.core.basket import Basket, CouponSymbology, LineItem, PresentedCoupon
 from terminal_client.core.coupon_engine import evaluate_coupons
 from terminal_client.core.coupon_terms import Doubling
 from terminal_client.core.coupons import CouponBook, read_coupons
 from terminal_client.core.decision import OfferResult, OfferStatus
-from terminal_client.core.item_sets import write_steps
 from terminal_client.core.redemptions import RedemptionView, redemption_key
 from terminal_client.core.rule_input import RuleContext
 
 
-def document() -> dict[str, Any]:
-    """Return the real campaigns as a bundle's ``coupons`` document, values left out."""
-    source = read_campaigns()
-    items = sorted({item for coupon in source["coupons"] for item in coupon["product_ids"]})
-    campaigns = [
-        {
-            "campaign_id": campaign["campaign_id"],
-            "first_date": yyyymmdd(campaign["start_date"]),
-            "last_date": yyyymmdd(campaign["end_date"]),
-            "households": campaign["households"],
-        }
-        for campaign in source["campaigns"]
-    ]
-    positions = {item: index for index, item in enumerate(items)}
-    coupons = [
-        {
-            "coupon_code": coupon["coupon_upc"],
-            "campaign_id": coupon["campaign_id"],
-            "item_ids": write_steps(positions, coupon["product_ids"]),
-            "value": {"kind": "none"},
-        }
-        for coupon in source["coupons"]
-    ]
-    return {"items": items, "campaigns": campaigns, "store_coupons": coupons}
-
-
-def yyyymmdd(iso_date: str) -> int:
-    return int(iso_date.replace("-", ""))
-
-
 @pytest.fixture(scope="module")
 def packed() -> str:
-    return json.dumps(document(), separators=(",", ":"))
+    return json.dumps(coupon_document(), separators=(",", ":"))
 
 
 @pytest.fixture(scope="module")
