@@ -71,7 +71,7 @@ def _late(decision: Decision) -> bool:
 
 
 def settle(client: TerminalClient) -> int:
-    """Wait until everything is uploaded; return how many decisions are left."""
+    """Wait until everything is uploaded; return how many bytes are left."""
     until = time.monotonic() + _LONGEST_SETTLE_S
     left = waiting(client)
     while (left or client.status().conditions) and time.monotonic() < until:
@@ -81,9 +81,10 @@ def settle(client: TerminalClient) -> int:
 
 
 def waiting(client: TerminalClient) -> int:
+    """Return how many bytes of decisions and outcomes the box does not have."""
     spool = client.status().spool
     assert spool is not None
-    return spool.waiting
+    return spool.waiting_bytes + spool.outcome_bytes
 
 
 def main() -> None:
