@@ -6,11 +6,17 @@ import os
 from pathlib import Path
 
 
-def replace_file(path: Path, content: bytes) -> None:
-    """Put ``content`` at ``path``: temporary file, fsync, rename, fsync of the folder."""
+def replace_file(path: Path, content: bytes, mode: int = 0o644) -> None:
+    """Put ``content`` at ``path``: temporary file, fsync, rename, fsync of the folder.
+
+    ``mode``: the new file's permissions, less the umask; never wider, not even for a moment.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.new")
-    with temporary.open("wb") as file:
+    # Two processes that write the same file must not write into each other's.
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.new")
+    temporary.unlink(missing_ok=True)
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    with os.fdopen(descriptor, "wb") as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())

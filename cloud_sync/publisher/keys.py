@@ -14,7 +14,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from securesystemslib.signer import CryptoSigner
 
-from cloud_sync.publisher.atomic_write import write_file
+from cloud_sync.durable_files import replace_file
 
 OFFLINE_KEY_COUNT = 3
 OFFLINE_THRESHOLD = 2
@@ -54,7 +54,7 @@ class KeyFolder:
         """Make one more key for ``role``, beside those it has; return its signer."""
         signer = CryptoSigner.generate_ed25519()
         number = 1 + max((_number(path) for path in self._files(role)), default=0)
-        write_file(self.path / f"{role}-{number}.pem", signer.private_bytes, mode=0o600)
+        replace_file(self.path / f"{role}-{number}.pem", signer.private_bytes, mode=0o600)
         return signer
 
     def remove(self, keyid: str, role: str) -> None:

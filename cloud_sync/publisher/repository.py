@@ -37,7 +37,7 @@ from tuf.api.metadata import (
 )
 from tuf.api.serialization.json import JSONSerializer
 
-from cloud_sync.publisher.atomic_write import write_file
+from cloud_sync.durable_files import replace_file
 from cloud_sync.publisher.keys import (
     OFFLINE_KEY_COUNT,
     OFFLINE_ROLES,
@@ -146,7 +146,7 @@ class Repository:
             raise RepositoryError(f"{path} has other bytes: give the new ones a new version")
         if before == target:
             return f"sha256:{sha256}"
-        write_file(self.path / "targets" / f"{sha256}.bundle", bundle)
+        replace_file(self.path / "targets" / f"{sha256}.bundle", bundle)
         document.signed.targets[path] = target
         self._renew(document, channel, now)
         return f"sha256:{sha256}"
@@ -185,7 +185,7 @@ class Repository:
             "version": version,
         }
         content = canonical_json.encode(custom)
-        write_file(self.path / "targets" / path, content)
+        replace_file(self.path / "targets" / path, content)
         document.signed.targets[path] = _target(path, content, custom)
         self._renew(document, ring, now)
         return counter
@@ -208,7 +208,7 @@ class Repository:
         document.signatures.clear()
         for signer in (*outgoing, *self.keys.signers("root")):
             document.sign(signer, append=True)
-        write_file(self._root_file(document.signed.version), document.to_bytes(_SERIALIZER))
+        replace_file(self._root_file(document.signed.version), document.to_bytes(_SERIALIZER))
         self.keys.remove(oldest, "root")
         return document.signed.version
 
@@ -268,7 +268,7 @@ class Repository:
         for signer in signers:
             document.sign(signer, append=True)
         file = self._root_file(document.signed.version) if role == "root" else self._file(role)
-        write_file(file, document.to_bytes(_SERIALIZER))
+        replace_file(file, document.to_bytes(_SERIALIZER))
 
 
 def _delegated_roles(top: Targets) -> tuple[str, ...]:
