@@ -18,6 +18,7 @@ NOT_FOR_A_REGISTER = (
     "numpy",
     "onnxruntime",
     "aiosqlite",
+    "obstore",
     "tritonclient",
     "typer",
     "rich",
