@@ -1,4 +1,4 @@
-"""The store's one SQLite file: a writer thread with group commit, and a reader thread.
+"""The store's one SQLite file: group commit for many producers, and consistent reads.
 
 A unit of work is an ordinary function of a connection. ``write`` returns after the commit
 that holds it is on disk (WAL, ``synchronous=FULL``); every unit that waits when a commit
@@ -12,25 +12,26 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import queue
 import sqlite3
-import threading
-from collections.abc import AsyncIterator, Callable
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
+import aiosqlite
+
+from cloud_sync.cancellation import to_the_end
 from cloud_sync.errors import StoreMismatchError, StoreUnavailableError
+from cloud_sync.group_writer import GroupWriter, T, Unit
 from cloud_sync.schema import claim, migrate
+from cloud_sync.snapshots import Snapshots
 
 logger = logging.getLogger(__name__)
 
-T = TypeVar("T")
-Unit = Callable[[sqlite3.Connection], T]
-
 MAX_GROUP = 256
 """Units in one commit: bounds how long the first one waits for the last."""
+
+Waiting = tuple[Unit[Any], asyncio.Future[Any]]
 
 
 class Database:
@@ -41,11 +42,10 @@ class Database:
         self.path = path
         self.commit_count = 0
         self._store_id = store_id
-        self._writer: sqlite3.Connection | None = None
-        self._reader: sqlite3.Connection | None = None
-        self._queue: queue.SimpleQueue[tuple[Unit[Any], Future[Any]] | None] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
-        self._readers = ThreadPoolExecutor(1, thread_name_prefix="store-reader")
+        self._writer: GroupWriter | None = None
+        self._snapshots = Snapshots(path)
+        self._waiting: list[Waiting] = []
+        self._wake = asyncio.Event()
         self._closed = False
 
     @classmethod
@@ -53,21 +53,28 @@ class Database:
     async def open(cls, path: Path, store_id: str) -> AsyncIterator[Self]:
         """Open or create the file, migrate it, and own it until the end of the block.
 
-        A disk that refuses is no error here: every call says so until it heals.
+        A disk that refuses is no error here: every call says so until it heals. What was
+        handed over before the end of the block is written; both connections are closed
+        however it ends, because an open one keeps the interpreter from exiting.
 
         Raises:
             StoreMismatchError: it is another store's or a newer version's.
         """
         database = cls(path, store_id)
         try:
-            await asyncio.to_thread(database._connect)
-        except StoreUnavailableError as exc:
-            logger.error("the database cannot be opened, trying again: %s", exc)
-        database._thread.start()
-        try:
-            yield database
+            try:
+                await to_the_end(database._connect())
+            except StoreUnavailableError as exc:
+                logger.error("the database cannot be opened, trying again: %s", exc)
+            writing = asyncio.create_task(database._write_groups(), name="store-writer")
+            try:
+                yield database
+            finally:
+                database._closed = True
+                database._wake.set()
+                await to_the_end(_ended(writing))
         finally:
-            await asyncio.shield(asyncio.to_thread(database._close))
+            await to_the_end(database._close())
 
     async def write(self, unit: Unit[T]) -> T:
         """Run ``unit`` in a transaction; return its result once it is on disk.
@@ -78,104 +85,95 @@ class Database:
             StoreUnavailableError: the disk refused; nothing of the unit is stored.
             Exception: what ``unit`` raised; nothing of it is stored.
         """
-        future: Future[T] = Future()
+        self._check_open()
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._waiting.append((unit, future))
+        self._wake.set()
+        return await future
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[aiosqlite.Connection]:
+        """Give a read-only connection that sees one state, whole commits only.
+
+        Raises: StoreUnavailableError: the disk refuses, in the block as well.
+        """
+        self._check_open()
+        if self._writer is None:
+            await self.write(_nothing)
+        async with self._snapshots.take() as connection:
+            yield connection
+
+    def _check_open(self) -> None:
         if self._closed:
             raise StoreUnavailableError(f"{self.path} is closed")
-        self._queue.put((unit, future))
-        return await asyncio.wrap_future(future)
 
-    async def read(self, query: Unit[T]) -> T:
-        """Run ``query`` on the reader's connection: it sees whole commits only.
-
-        Raises: StoreUnavailableError: the disk refuses.
-        """
-        reader = self._reader
-        if reader is None:
-            await self.write(_nothing)
-            reader = self._reader
-            assert reader is not None
-        loop = asyncio.get_running_loop()
+    async def _write_groups(self) -> None:
+        """Commit what waits, one group after the other, until closed and all is done."""
         try:
-            return await loop.run_in_executor(self._readers, query, reader)
-        except sqlite3.Error as exc:
-            raise StoreUnavailableError(f"{self.path}: {exc}") from exc
+            while self._waiting or not self._closed:
+                await self._wake.wait()
+                self._wake.clear()
+                while self._waiting:
+                    group = self._waiting[:MAX_GROUP]
+                    del self._waiting[:MAX_GROUP]
+                    wanted = [entry for entry in group if not entry[1].done()]
+                    if wanted:
+                        await self._commit(wanted)
+        finally:
+            self._closed = True
+            closed = StoreUnavailableError(f"{self.path} is closed")
+            _refuse([future for _, future in self._waiting], closed)
 
-    def _run(self) -> None:
-        entry = self._queue.get()
-        while entry is not None:
-            group = [entry]
-            with suppress(queue.Empty):
-                while len(group) < MAX_GROUP:
-                    entry = self._queue.get_nowait()
-                    if entry is None:
-                        break
-                    group.append(entry)
-            self._commit(group)
-            if entry is not None:
-                entry = self._queue.get()
-
-    def _commit(self, group: list[tuple[Unit[Any], Future[Any]]]) -> None:
-        wanted = [entry for entry in group if entry[1].set_running_or_notify_cancel()]
+    async def _commit(self, group: Sequence[Waiting]) -> None:
+        """Run a group and tell every producer what became of its unit."""
+        problem = StoreUnavailableError(f"{self.path}: given up")
         try:
-            done, failed = self._transact(wanted)
+            writer = self._writer or await self._connect()
+            outcomes = await writer.run([unit for unit, _ in group])
+            self.commit_count += 1
+            for (_, future), (result, error) in zip(group, outcomes, strict=True):
+                if error is not None:
+                    _refuse((future,), error)
+                elif not future.done():
+                    future.set_result(result)
         except (sqlite3.Error, StoreUnavailableError, StoreMismatchError) as exc:
             problem = StoreUnavailableError(f"{self.path}: {exc}")
-            done, failed = [], [(future, problem) for _, future in wanted]
-        for future, result in done:
-            future.set_result(result)
-        for future, error in failed:
-            future.set_exception(error)
+        except Exception:
+            # The writer goes on for those who come after.
+            logger.exception("a commit failed unforeseen, its producers are told to come again")
+        finally:
+            _refuse([future for _, future in group], problem)
 
-    def _transact(
-        self, wanted: list[tuple[Unit[Any], Future[Any]]]
-    ) -> tuple[list[tuple[Future[Any], Any]], list[tuple[Future[Any], Exception]]]:
-        """Run every unit in one transaction; return results, and failures of single units."""
-        writer = self._writer or self._connect()
-        done: list[tuple[Future[Any], Any]] = []
-        failed: list[tuple[Future[Any], Exception]] = []
+    async def _connect(self) -> GroupWriter:
+        """Make the file ready and open it. Raises: StoreUnavailableError, StoreMismatchError."""
         try:
-            writer.execute("BEGIN IMMEDIATE")
-            for unit, future in wanted:
-                try:
-                    done.append((future, _one(writer, unit)))
-                except Exception as exc:
-                    if isinstance(exc, sqlite3.Error) and not _of_the_unit(exc):
-                        raise
-                    failed.append((future, exc))
-            writer.execute("COMMIT")
-        except BaseException:
-            with suppress(sqlite3.Error):
-                writer.execute("ROLLBACK")
-            raise
-        self.commit_count += 1
-        return done, failed
-
-    def _connect(self) -> sqlite3.Connection:
-        """Open both connections. Raises: StoreUnavailableError, StoreMismatchError."""
-        self._writer, self._reader = _connected(self.path, self._store_id)
+            await asyncio.to_thread(_make_ready, self.path, self._store_id)
+            self._writer = await GroupWriter.open(self.path)
+        except (sqlite3.Error, OSError) as exc:
+            raise StoreUnavailableError(f"{self.path}: {exc}") from exc
         return self._writer
 
-    def _close(self) -> None:
+    async def _close(self) -> None:
         self._closed = True
-        self._queue.put(None)
-        self._thread.join()
-        self._readers.shutdown()
-        for connection in filter(None, (self._reader, self._writer)):
-            connection.close()
+        try:
+            await self._snapshots.close()
+        finally:
+            if self._writer is not None:
+                await self._writer.close()
 
 
-def _one(writer: sqlite3.Connection, unit: Unit[T]) -> T:
-    writer.execute("SAVEPOINT unit")
-    try:
-        result = unit(writer)
-    except BaseException:
-        # A full disk has rolled everything back already: then there is no savepoint.
-        if writer.in_transaction:
-            writer.execute("ROLLBACK TO unit")
-            writer.execute("RELEASE unit")
-        raise
-    writer.execute("RELEASE unit")
-    return result
+async def _ended(writing: asyncio.Task[None]) -> None:
+    """Wait for the writer's end; a defect in it is raised, its being cancelled is not."""
+    await asyncio.wait((writing,))
+    if not writing.cancelled():
+        writing.result()
+
+
+def _refuse(futures: Iterable[asyncio.Future[Any]], problem: Exception) -> None:
+    """Answer everyone who has no answer yet."""
+    for future in futures:
+        if not future.done():
+            future.set_exception(problem)
 
 
 def _nothing(connection: sqlite3.Connection) -> None:
@@ -183,33 +181,14 @@ def _nothing(connection: sqlite3.Connection) -> None:
     del connection
 
 
-def _of_the_unit(exc: sqlite3.Error) -> bool:
-    """Tell a unit's own mistake from a disk that refuses."""
-    return isinstance(exc, sqlite3.IntegrityError | sqlite3.ProgrammingError)
+def _make_ready(path: Path, store_id: str) -> None:
+    """Create or migrate the file, and see that it is this store's.
 
-
-def _connected(path: Path, store_id: str) -> tuple[sqlite3.Connection, sqlite3.Connection]:
-    connections: list[sqlite3.Connection] = []
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        for _ in range(2):
-            connection = sqlite3.connect(
-                path, timeout=2.0, isolation_level=None, check_same_thread=False
-            )
-            connections.append(connection)
-            connection.execute("PRAGMA journal_mode=WAL")
-            connection.execute("PRAGMA synchronous=FULL")
-            connection.execute("PRAGMA foreign_keys=ON")
-            if len(connections) == 1:
-                migrate(connection)
-                claim(connection, store_id)
-        connections[1].execute("PRAGMA query_only=ON")
-    except (sqlite3.Error, OSError) as exc:
-        for connection in connections:
-            connection.close()
-        raise StoreUnavailableError(f"{path}: {exc}") from exc
-    except BaseException:
-        for connection in connections:
-            connection.close()
-        raise
-    return connections[0], connections[1]
+    Raises: sqlite3.Error, OSError: the disk refuses. StoreMismatchError.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with closing(sqlite3.connect(path, timeout=2.0, isolation_level=None)) as connection:
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=FULL")
+        migrate(connection)
+        claim(connection, store_id)

@@ -8,9 +8,6 @@ from __future__ import annotations
 
 import sqlite3
 
-from cloud_sync.instants import from_ms
-from cloud_sync.records import StreamStats
-
 DECISIONS = "decisions"
 OUTCOMES = "outcomes"
 GAPS = "gaps"
@@ -41,28 +38,3 @@ def append(
         (stream, sequence, event, row_id, recorded_ms, size_bytes),
     )
     return int(sequence)
-
-
-def stats(connection: sqlite3.Connection) -> tuple[StreamStats, ...]:
-    """Return how much each stream holds, streams without rows included."""
-    found = {
-        str(stream): (int(rows), int(size))
-        for stream, rows, size in connection.execute(
-            "SELECT stream, row_count, byte_count FROM streams"
-        )
-    }
-    return tuple(_stats(connection, stream, *found.get(stream, (0, 0))) for stream in STREAMS)
-
-
-def _stats(
-    connection: sqlite3.Connection, stream: str, row_count: int, byte_count: int
-) -> StreamStats:
-    row = connection.execute(
-        "SELECT recorded_ms FROM outbox WHERE stream = ? ORDER BY sequence LIMIT 1", (stream,)
-    ).fetchone()
-    return StreamStats(
-        stream=stream,
-        row_count=row_count,
-        byte_count=byte_count,
-        oldest=None if row is None else from_ms(row[0]),
-    )

@@ -3,7 +3,7 @@
 COMPLETED redeems the outcome's keys, VOIDED and RETURNED release them. Outcomes arrive in
 any order (a register's spool may be days late), so a key's state is the fold of all its
 events in order of event time, and arrival decides nothing. Every change of a state gets
-the next cursor. Cursors of another database are recognised and answered with a reset.
+the next cursor.
 """
 
 from __future__ import annotations
@@ -11,11 +11,10 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable
 
-from cloud_sync.records import RedemptionChange, RedemptionChanges, SaleEnd
-from cloud_sync.schema import meta, next_cursor
+from cloud_sync.records import SaleEnd
+from cloud_sync.schema import next_cursor
 
 CURSOR = "redemption_cursor"
-MAX_CHANGES = 4096
 
 
 def apply(
@@ -37,33 +36,6 @@ def apply(
         )
         changed |= _refold(connection, key)
     return changed
-
-
-def cursor(connection: sqlite3.Connection) -> int:
-    """Return the cursor of the newest change."""
-    return int(meta(connection, CURSOR) or 0)
-
-
-def changes(connection: sqlite3.Connection, after: int) -> RedemptionChanges:
-    """Return what changed after the cursor ``after``; 0 and unknown ones start anew."""
-    newest = cursor(connection)
-    reset = not (newest >> 32 << 32) <= after <= newest
-    rows = connection.execute(
-        "SELECT redemption_key, redeemed, cursor FROM redemption_state"
-        " WHERE cursor > ? AND (redeemed OR NOT ?) ORDER BY cursor LIMIT ?",
-        (0 if reset else after, reset, MAX_CHANGES + 1),
-    ).fetchall()
-    more = len(rows) > MAX_CHANGES
-    del rows[MAX_CHANGES:]
-    return RedemptionChanges(
-        reset=reset,
-        changes=tuple(
-            RedemptionChange(redemption_key=key, redeemed=bool(redeemed))
-            for key, redeemed, _ in rows
-        ),
-        next_cursor=rows[-1][2] if more else newest,
-        more=more,
-    )
 
 
 def _refold(connection: sqlite3.Connection, key: str) -> bool:

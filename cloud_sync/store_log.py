@@ -12,12 +12,10 @@ import json
 import sqlite3
 from collections.abc import Iterable
 
-from cloud_sync.records import ItemLines, SaleEnd, StoreLogRow, StoreLogRows
-from cloud_sync.schema import meta, next_cursor
+from cloud_sync.records import ItemLines, SaleEnd
+from cloud_sync.schema import next_cursor
 
 CURSOR = "store_log_cursor"
-KEPT_DAYS = 35
-"""Business days handed to serving: five weeks, for features of up to a month."""
 
 Counts = dict[tuple[int, str], tuple[int, int]]
 
@@ -50,42 +48,6 @@ def refresh_sale(connection: sqlite3.Connection, sale_key: str) -> bool:
         [(sale_key, *at, *counts) for at, counts in after.items()],
     )
     return True
-
-
-def cursor(connection: sqlite3.Connection) -> int:
-    """Return the cursor of the newest change."""
-    return int(meta(connection, CURSOR) or 0)
-
-
-def rows(connection: sqlite3.Connection, after: int) -> StoreLogRows:
-    """Return the rows changed after ``after``; 0: those of the last ``KEPT_DAYS`` days.
-
-    Days are business days with sales, counted back from the newest: no clock is asked.
-    """
-    oldest = 0
-    if after == 0:
-        (oldest,) = connection.execute(
-            "SELECT COALESCE(MIN(business_day), 0) FROM (SELECT DISTINCT business_day"
-            " FROM store_log ORDER BY business_day DESC LIMIT ?)",
-            (KEPT_DAYS,),
-        ).fetchone()
-    found = connection.execute(
-        "SELECT business_day, item_id, line_count, discounted_line_count FROM store_log"
-        " WHERE cursor > ? AND business_day >= ? ORDER BY business_day, item_id",
-        (after, oldest),
-    )
-    return StoreLogRows(
-        rows=tuple(
-            StoreLogRow(
-                business_day=day,
-                item_id=item_id,
-                line_count=line_count,
-                discounted_line_count=discounted,
-            )
-            for day, item_id, line_count, discounted in found
-        ),
-        cursor=cursor(connection),
-    )
 
 
 def _add(

@@ -15,12 +15,9 @@ from tests.control.conftest import Clock
 from tests.control.records_made import JOURNAL, LANE_4, decision, journal, outcome, spool
 
 
-def rows(connection: sqlite3.Connection, sql: str) -> list[tuple[object, ...]]:
-    return list(connection.execute(sql))
-
-
 async def ask(database: Database, sql: str) -> list[tuple[object, ...]]:
-    return await database.read(lambda connection: rows(connection, sql))
+    async with database.read() as connection:
+        return [tuple(row) for row in await connection.execute_fetchall(sql)]
 
 
 async def test_a_repeated_upload_is_counted_and_stored_once(

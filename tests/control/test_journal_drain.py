@@ -50,7 +50,8 @@ async def drained(path: Path, drain: JournalDrain) -> int:
 
 
 async def ask(database: Database, sql: str) -> list[tuple[object, ...]]:
-    return await database.read(lambda connection: list(connection.execute(sql)))
+    async with database.read() as connection:
+        return [tuple(row) for row in await connection.execute_fetchall(sql)]
 
 
 class DyingInbox:
