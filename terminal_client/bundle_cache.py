@@ -97,8 +97,11 @@ class BundleCache:
         roots = held.evidence.roots if held else ()
         return trusted_root(self._pinned_root, roots, verify_signature).version
 
-    def for_pin(self, pin: bytes, at: datetime) -> FallbackBundle | None:
-        """Return the bundle that a basket's pin holds on to, if it is here; else the active."""
+    def for_pin(self, pin: bytes, now: datetime) -> FallbackBundle | None:
+        """Return the bundle that a basket's pin holds on to, if it is here; else the active.
+
+        ``now`` is wall-clock time.
+        """
         held = self._held
         if not held:
             return None
@@ -106,7 +109,7 @@ class BundleCache:
         if pinned is not None:
             for entry in held:
                 lifetime = entry.bundle.policy.pin_lifetime
-                if entry.bundle.digest == pinned.rules_digest and not pinned.lapsed(at, lifetime):
+                if entry.bundle.digest == pinned.rules_digest and not pinned.lapsed(now, lifetime):
                     return entry.bundle
         return held[0].bundle
 

@@ -296,7 +296,7 @@ class TerminalClient(AbstractContextManager["TerminalClient"]):
 
     def _bundle(self, question: Question) -> FallbackBundle | None:
         pin = question.basket.basket_pin if question.basket else b""
-        return self._state.cache.for_pin(pin, question.at)
+        return self._state.cache.for_pin(pin, self._clock())
 
     def _view(self) -> RedemptionView:
         ledger = self._state.ledger

@@ -48,13 +48,13 @@ class LocalRecords:
         """
         if self._spool is None or question.message is None:
             decision_id = f"{self._workstation_id}-{self._epoch}-u{next(self._unkept)}"
-            decision = _decision(question, answer, reason, detail, decision_id, began)
+            decision = _decision(question, answer, reason, detail, decision_id, now, began)
             return _noted(decision, RECORD_LOST)
         made: list[Decision] = []
 
         def build(sequence: int) -> bytes:
             decision_id = f"{self._workstation_id}-{self._epoch}-{sequence}"
-            made.append(_decision(question, answer, reason, detail, decision_id, began))
+            made.append(_decision(question, answer, reason, detail, decision_id, now, began))
             return terminal_pb2.LocalDecision(
                 request=question.message,
                 response=decision_to_pb(made[0]),
@@ -75,6 +75,7 @@ def _decision(
     reason: FallbackReason,
     detail: str,
     decision_id: str,
+    now: datetime,
     began: float,
 ) -> Decision:
     budget_us = max(question.budget // _MICROSECOND, 0)
@@ -82,9 +83,7 @@ def _decision(
     pin = b""
     if answer.digest:
         # What the terminal decided alone stays with the rules for the rest of the basket.
-        pin = BasketPin(
-            rules_digest=answer.digest, mode=Mode.EMERGENCY, issued=question.at
-        ).encode()
+        pin = BasketPin(rules_digest=answer.digest, mode=Mode.EMERGENCY, issued=now).encode()
     return Decision(
         request_id=question.request_id,
         decision_id=decision_id,

@@ -19,7 +19,10 @@ _PREFIX = "sha256:"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BasketPin:
-    """The rules digest (``sha256:`` and 64 hexadecimal digits) and mode of a basket."""
+    """The rules digest (``sha256:`` and 64 hexadecimal digits) and mode of a basket.
+
+    ``issued`` is wall-clock time, never the basket's time of record: a replayed basket is old.
+    """
 
     rules_digest: str
     mode: Mode
@@ -31,8 +34,12 @@ class BasketPin:
         return _LAYOUT.pack(_VERSION, self.mode, int(self.issued.timestamp()), digest)
 
     def lapsed(self, now: datetime, lifetime: timedelta) -> bool:
-        """Tell whether the pin no longer holds; one from the future has lapsed too."""
-        return not timedelta(0) <= now - self.issued <= lifetime
+        """Tell whether the pin no longer holds at ``now``, the wall clock of whoever asks.
+
+        Issued elsewhere, it may seem to come from the future: the box's clock and the register's
+        may differ by ``lifetime``.
+        """
+        return abs(now - self.issued) > lifetime
 
 
 def read_pin(raw: bytes) -> BasketPin | None:
