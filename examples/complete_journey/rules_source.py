@@ -70,7 +70,10 @@ def rules_source(week: int, workflows: list[str] | None = None) -> RulesSource:
 
 
 def store_policy() -> dict[str, Any]:
-    """Return the policy, with the price check's bands as picked on the validation weeks."""
+    """Return the policy, with the bands that were picked on the validation weeks.
+
+    The anomaly model is trusted on a fresh book alone: its one threshold was picked there.
+    """
     policy: dict[str, Any] = read_json(POLICY)
     picked = read_json(STORE / "bands.json")
     policy["workflows"]["price_check"]["edge_bands"] = [
@@ -81,6 +84,10 @@ def store_policy() -> dict[str, Any]:
             "missing": ["plan"] if band["plan"] == "missing" else [],
         }
         for band in picked["bands"]
+    ]
+    threshold = read_json(STORE / "receipt_anomaly.bands.json")["review_above"]
+    policy["workflows"]["transaction_scoring"]["edge_bands"] = [
+        {"age_days_max": 7, "low": threshold, "high": threshold}
     ]
     return policy
 

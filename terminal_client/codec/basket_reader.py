@@ -49,6 +49,15 @@ _LINE_RANGES = (
 _LINE_TEXTS = (("item_id", 64), ("department_id", 64), ("unit_code", 8))
 _DISCOUNT_RANGES = (("amount_minor", *_MONEY),)
 _DISCOUNT_TEXTS = (("offer_id", 128), ("coupon_ref", 64))
+_TRANSACTION_TEXTS = (
+    ("store_id", 64),
+    ("workstation_id", 64),
+    ("basket_id", 64),
+    ("operator_id", 64),
+    ("lane_label", 64),
+)
+_VALUE_TEXTS = (("name", 64), ("string_value", 256))
+_SHORTEST_CARD = 13
 _ITEM_ID_TYPES = {value.value: value for value in core.ItemIdType}
 _ENTRY_METHODS = {value.value: value for value in core.EntryMethod}
 _DISCOUNT_KINDS = {value.value: value for value in core.DiscountKind}
@@ -98,23 +107,50 @@ def basket_from_pb(message: pb.Basket, path: str = "basket") -> core.Basket:
     )
 
 
-def redact(message: pb.Basket) -> int:
-    """Blank every token of ``message`` that may hold a card number; return how many."""
-    blanked = 0
+def redact(message: pb.Basket, path: str = "basket") -> int:
+    """Blank every field of ``message`` that may hold a card number; return how many.
+
+    Raises:
+        RequestError: a text is longer than the contract allows; it is not searched.
+    """
+    blanked = redact_transaction(message.transaction, f"{path}.transaction")
+    blanked += _blank(message, (("loyalty_token", 64),), path)
     for tender in message.tenders:
         if tender.instrument_token and not payment_token(tender.instrument_token):
             tender.instrument_token = ""
             blanked += 1
-    ref = message.transaction
-    for holder, name in ((message, "loyalty_token"), (ref, "operator_id"), (ref, "lane_label")):
-        if holds_card_number(getattr(holder, name)):
-            setattr(holder, name, "")
+    for i, line in enumerate(message.lines):
+        blanked += _blank(line, (("department_id", 64),), f"{path}.lines[{i}]")
+        if line.attributes:
+            blanked += _blank_values(line.attributes, f"{path}.lines[{i}].attributes")
+    return blanked + _blank_values(message.attributes, f"{path}.attributes")
+
+
+def redact_transaction(message: pb.TransactionRef, path: str = "transaction") -> int:
+    """Blank every field that may hold a card number; return how many. As ``redact``."""
+    return _blank(message, _TRANSACTION_TEXTS, path)
+
+
+def _blank(message: object, texts: Iterable[tuple[str, int]], path: str) -> int:
+    blanked = 0
+    for name, longest in texts:
+        text = getattr(message, name)
+        # Too short to hold a card number; most texts are.
+        if len(text) < _SHORTEST_CARD:
+            continue
+        if holds_card_number(_text(text, longest, f"{path}.{name}")):
+            setattr(message, name, "")
             blanked += 1
-    for values in (message.attributes, *(line.attributes for line in message.lines)):
-        for value in values:
-            if holds_card_number(value.string_value):
-                value.string_value = ""
-                blanked += 1
+    return blanked
+
+
+def _blank_values(values: Iterable[pb.NamedValue], path: str) -> int:
+    blanked = 0
+    for value in values:
+        blanked += _blank(value, _VALUE_TEXTS, path)
+        if holds_card_number(str(abs(value.int_value))):
+            value.int_value = 0
+            blanked += 1
     return blanked
 
 
@@ -171,7 +207,7 @@ def _transaction(ref: pb.TransactionRef, path: str) -> core.TransactionRef:
         basket_id=_text(ref.basket_id, 64, f"{path}.basket_id"),
         operator_id=_text(ref.operator_id, 64, f"{path}.operator_id"),
         lane_label=_text(ref.lane_label, 64, f"{path}.lane_label"),
-        channel=core.Channel(ref.channel),
+        lane_kind=core.LaneKind(ref.lane_kind),
     )
 
 

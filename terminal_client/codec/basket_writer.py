@@ -22,7 +22,7 @@ def basket_to_pb(basket: core.Basket) -> pb.Basket:
             basket_id=ref.basket_id,
             operator_id=ref.operator_id,
             lane_label=ref.lane_label,
-            channel=pb.Channel.ValueType(ref.channel),
+            lane_kind=pb.LaneKind.ValueType(ref.lane_kind),
         ),
         transaction_type=pb.TransactionType.ValueType(basket.transaction_type),
         currency_code=basket.currency_code,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from enum import IntEnum
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from google.protobuf.duration_pb2 import Duration
 
@@ -18,7 +18,7 @@ from terminal_client.codec.basket_reader import instant_from_pb, value_from_pb
 from terminal_client.codec.basket_writer import instant_to_pb, value_to_pb
 from terminal_client.codec.request_error import RequestError
 from terminal_client.core import decision as core
-from terminal_client.core.basket import ItemIdType
+from terminal_client.core.basket import DiscountKind, ItemIdType
 from terminal_client.core.freshness import Freshness
 from terminal_client.core.modes import Mode, Tier
 
@@ -121,8 +121,8 @@ def _result(message: pb.WorkflowResult, path: str) -> core.WorkflowResult:
         tier=_known(Tier, message.tier, f"{path}.tier"),
         place=_known(core.Place, message.place, f"{path}.place"),
         mode=_known(Mode, message.mode, f"{path}.mode"),
-        score=message.score if message.HasField("score") else None,
-        confidence=message.confidence if message.HasField("confidence") else None,
+        score=_share(message, "score", path),
+        confidence=_share(message, "confidence", path),
         reasons=tuple(_reason(reason) for reason in message.reasons),
         offers=tuple(
             _offer(offer, f"{path}.offers[{i}]") for i, offer in enumerate(message.offers)
@@ -178,7 +178,7 @@ def _result_to_pb(result: core.WorkflowResult) -> pb.WorkflowResult:
             pb.OperatorPrompt(
                 prompt_id=prompt.prompt_id,
                 text=prompt.text,
-                action=pb.Action.ValueType(prompt.action),
+                action=pb.LaneAction.ValueType(prompt.action),
                 line_number=prompt.line_number,
             )
             for prompt in result.prompts
@@ -193,6 +193,8 @@ def _offer(message: pb.OfferResult, path: str) -> core.OfferResult:
     )
     if sum(share.discount_minor for share in allocations) != message.discount_minor:
         raise AnswerError(f"{path}.discount_minor", "is not the sum of its allocations")
+    if any(share.discount_minor < 0 for share in allocations):
+        raise AnswerError(f"{path}.allocations", "holds a share below zero")
     return core.OfferResult(
         offer_id=message.offer_id,
         coupon_ref=message.coupon_ref,
@@ -201,6 +203,7 @@ def _offer(message: pb.OfferResult, path: str) -> core.OfferResult:
         allocations=allocations,
         reasons=tuple(_reason(reason) for reason in message.reasons),
         redemption_key=message.redemption_key,
+        kind=DiscountKind(message.kind),
     )
 
 
@@ -216,6 +219,7 @@ def _offer_to_pb(offer: core.OfferResult) -> pb.OfferResult:
         ],
         reasons=[_reason_to_pb(reason) for reason in offer.reasons],
         redemption_key=offer.redemption_key,
+        kind=basket_pb2.DiscountKind.ValueType(offer.kind),
     )
 
 
@@ -225,8 +229,8 @@ def _line(message: pb.LineResult, path: str) -> core.LineResult:
         verdict=_known(core.Verdict, message.verdict, f"{path}.verdict"),
         tier=_known(Tier, message.tier, f"{path}.tier"),
         place=_known(core.Place, message.place, f"{path}.place"),
-        score=message.score if message.HasField("score") else None,
-        confidence=message.confidence if message.HasField("confidence") else None,
+        score=_share(message, "score", path),
+        confidence=_share(message, "confidence", path),
         expected=message.expected,
     )
 
@@ -294,11 +298,23 @@ def _span_to_pb(span: timedelta) -> Duration:
     return message
 
 
-def _action(number: int) -> core.Action:
+def _share(
+    message: pb.WorkflowResult | pb.LineResult, name: Literal["score", "confidence"], path: str
+) -> float | None:
+    if not message.HasField(name):
+        return None
+    value: float = getattr(message, name)
+    # NaN is in no range.
+    if not 0.0 <= value <= 1.0:
+        raise AnswerError(f"{path}.{name}", f"is {value}")
+    return value
+
+
+def _action(number: int) -> core.LaneAction:
     try:
-        return core.Action(number)
+        return core.LaneAction(number)
     except ValueError:
-        return core.Action.NONE
+        return core.LaneAction.NONE
 
 
 def _known(kind: type[E], number: int, path: str) -> E:

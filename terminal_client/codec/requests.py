@@ -41,6 +41,8 @@ def decode_request(message: pb.EvaluateRequest) -> DecodedRequest:
     """
     if not _REQUEST_ID.match(message.request_id):
         raise RequestError("request_id", "is malformed", "send 1 to 64 of [A-Za-z0-9._-]")
+    if holds_card_number(message.request_id):
+        raise RequestError("request_id", "may be a card number", "send a UUID")
     if len(message.client_version) > 64:
         raise RequestError("client_version", "is too long", "send at most 64 characters")
     redacted_count = redact(message.basket) if message.HasField("basket") else 0

@@ -25,7 +25,7 @@ class OpenEnum(IntEnum):
         return cls(0) if isinstance(value, int) and value != 0 else None
 
 
-class Channel(OpenEnum):
+class LaneKind(OpenEnum):
     """Who operates the register."""
 
     UNSPECIFIED = 0
@@ -142,7 +142,7 @@ class TransactionRef:
     basket_id: str = ""
     operator_id: str = ""
     lane_label: str = ""
-    channel: Channel = Channel.UNSPECIFIED
+    lane_kind: LaneKind = LaneKind.UNSPECIFIED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

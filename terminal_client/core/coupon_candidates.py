@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from terminal_client.core.basket import CouponSymbology, PresentedCoupon
+from terminal_client.core.basket import CouponSymbology, DiscountKind, PresentedCoupon
 from terminal_client.core.coupon_gs1 import needs_attendant, terms_of
 from terminal_client.core.coupon_terms import Terms
 from terminal_client.core.coupons import GS1_8110_OFFER, CouponBook, StoreCoupon
@@ -33,6 +33,7 @@ class Refusal:
     def offer(self, coupon_ref: str) -> OfferResult:
         """Return the refusal as the answer to the coupon ``coupon_ref``."""
         return OfferResult(
+            kind=DiscountKind.COUPON,
             offer_id=self.offer_id,
             status=self.status,
             coupon_ref=coupon_ref,

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from terminal_client.core.balances import LineBalances
-from terminal_client.core.basket import Basket, PresentedCoupon, TransactionType
+from terminal_client.core.basket import Basket, DiscountKind, PresentedCoupon, TransactionType
 from terminal_client.core.coupon_candidates import Candidate, Refusal, candidates_for
 from terminal_client.core.coupon_claims import Claims, Found, spread
 from terminal_client.core.coupon_terms import ValueKind
@@ -190,7 +190,15 @@ class _Session:
         if doubling is not None and match:
             matched = (Reason(code="COUPON_MATCHED"),)
             taken = self._claims.take(match)
-            offers.append(_offer(doubling.offer_id, coupon_ref, taken, reasons=matched))
+            offers.append(
+                _offer(
+                    doubling.offer_id,
+                    coupon_ref,
+                    taken,
+                    reasons=matched,
+                    kind=DiscountKind.COUPON_MATCH,
+                )
+            )
         return offers
 
     def _match(
@@ -213,8 +221,10 @@ def _offer(
     reasons: tuple[Reason, ...],
     status: OfferStatus = OfferStatus.APPLIED,
     redemption_key: str = "",
+    kind: DiscountKind = DiscountKind.COUPON,
 ) -> OfferResult:
     return OfferResult(
+        kind=kind,
         offer_id=offer_id,
         status=status,
         coupon_ref=coupon_ref,

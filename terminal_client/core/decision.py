@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import IntEnum
 
-from terminal_client.core.basket import ItemIdType, NamedValue
+from terminal_client.core.basket import DiscountKind, ItemIdType, NamedValue
 from terminal_client.core.freshness import Freshness
 from terminal_client.core.modes import Mode, Tier
 
@@ -32,7 +32,7 @@ class Place(IntEnum):
     CLOUD = 3
 
 
-class Action(IntEnum):
+class LaneAction(IntEnum):
     """What the person at the lane should do."""
 
     NONE = 1
@@ -79,7 +79,7 @@ class OperatorPrompt:
 
     prompt_id: str
     text: str = ""
-    action: Action = Action.NONE
+    action: LaneAction = LaneAction.NONE
     line_number: int = 0
 
 
@@ -93,7 +93,10 @@ class LineAllocation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OfferResult:
-    """One promotion or coupon; ``discount_minor`` is exactly the sum of allocations."""
+    """One promotion or coupon; ``discount_minor`` is exactly the sum of allocations.
+
+    ``kind``: what the POS books it as (PROMOTION, COUPON or COUPON_MATCH).
+    """
 
     offer_id: str
     status: OfferStatus
@@ -102,6 +105,7 @@ class OfferResult:
     allocations: tuple[LineAllocation, ...] = ()
     reasons: tuple[Reason, ...] = ()
     redemption_key: str = ""
+    kind: DiscountKind = DiscountKind.UNSPECIFIED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

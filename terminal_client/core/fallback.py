@@ -157,7 +157,9 @@ def _unpack(raw: bytes) -> object:
     try:
         unpacker = zlib.decompressobj(wbits=_GZIP)
         text = unpacker.decompress(raw, LONGEST_DOCUMENT)
-        value: object = json.loads(text) if unpacker.eof else None
+        value: object = (
+            json.loads(text.decode(), object_pairs_hook=_object) if unpacker.eof else None
+        )
     except zlib.error as error:
         raise DocumentError("bundle", "cannot be unpacked", "fetch it again") from error
     except (ValueError, RecursionError) as error:
@@ -167,6 +169,16 @@ def _unpack(raw: bytes) -> object:
         raise DocumentError("bundle", "unpacks to too much", "publish a smaller one")
     if not unpacker.eof:
         raise DocumentError("bundle", "is cut off", "fetch it again")
+    if unpacker.unused_data:
+        # Others would read on: what was signed must mean one thing everywhere.
+        raise DocumentError("bundle", "goes on after its end", "publish one gzip member")
+    return value
+
+
+def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    value = dict(pairs)
+    if len(value) != len(pairs):
+        raise DocumentError("bundle", "repeats a key", "write each key once")
     return value
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from terminal_client.core.balances import LineBalances
-from terminal_client.core.basket import Basket, TransactionType
+from terminal_client.core.basket import Basket, DiscountKind, TransactionType
 from terminal_client.core.decision import LineAllocation, OfferResult, OfferStatus, Reason
 from terminal_client.core.promotion_clusters import Candidate, cost_of
 from terminal_client.core.promotion_deals import Deal, deal_of, missing
@@ -179,6 +179,7 @@ class _Evaluation:
         for number, discount in shares:
             self._balances.take(number, discount)
         return OfferResult(
+            kind=DiscountKind.PROMOTION,
             offer_id=promotion.offer_id,
             status=OfferStatus.APPLIED,
             discount_minor=deal.discount,

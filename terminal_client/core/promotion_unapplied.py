@@ -12,6 +12,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
 
+from terminal_client.core.basket import DiscountKind
 from terminal_client.core.decision import OfferResult, OfferStatus, Reason
 from terminal_client.core.promotion_model import Promotion
 
@@ -55,6 +56,7 @@ class Unapplied:
         """Return it as the answer tells it."""
         expired = self.cause is Cause.OUTSIDE_WINDOW
         return OfferResult(
+            kind=DiscountKind.PROMOTION,
             offer_id=self.promotion.offer_id,
             status=OfferStatus.EXPIRED if expired else OfferStatus.NOT_ELIGIBLE,
             reasons=(Reason(code=self.cause.value, detail=self.detail),),

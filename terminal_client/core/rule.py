@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from terminal_client.core.decision import Action, OperatorPrompt, Reason, Verdict, highest
+from terminal_client.core.decision import LaneAction, OperatorPrompt, Reason, Verdict, highest
 from terminal_client.core.expression import ErrorCode, Expression
 
 RULE_ERROR: Final = "RULE_ERROR"
@@ -49,7 +49,7 @@ class Rule:
     verdict: Verdict
     reason_code: str
     prompt_id: str = ""
-    action: Action = Action.NONE
+    action: LaneAction = LaneAction.NONE
     on_error: OnError = OnError.REVIEW
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from terminal_client.core.basket import LineItem
-from terminal_client.core.decision import Action
+from terminal_client.core.decision import LaneAction
 from terminal_client.core.expression import (
     ErrorCode,
     Expression,
@@ -163,7 +163,7 @@ _RULE_ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _WORKFLOW = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _REASON_CODE = re.compile(r"[A-Z][A-Z0-9_]{0,63}")
 _PROMPT_ID = re.compile(r"([a-z0-9][a-z0-9._-]{0,63})?")
-_ACTIONS: Final = {action.name.lower(): action for action in Action}
+_ACTIONS: Final = {action.name.lower(): action for action in LaneAction}
 
 
 def read_rules(

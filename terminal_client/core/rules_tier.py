@@ -15,7 +15,7 @@ from terminal_client.core.basket import Basket, NamedValue
 from terminal_client.core.coupon_engine import evaluate_coupons
 from terminal_client.core.coupons import CouponBook
 from terminal_client.core.decision import (
-    Action,
+    LaneAction,
     LineResult,
     OfferResult,
     OfferStatus,
@@ -98,7 +98,7 @@ class RulesTier:
                 OperatorPrompt(
                     prompt_id="rescan_coupon",
                     text=f"Scan the coupon again: {offer.coupon_ref}",
-                    action=Action.RESCAN_COUPON,
+                    action=LaneAction.RESCAN_COUPON,
                 )
                 for offer in unreadable
             ),
@@ -164,7 +164,7 @@ class RulesTier:
                 OperatorPrompt(
                     prompt_id="check_age",
                     text=f"Customer must be {strictest} or older: check ID",
-                    action=Action.CHECK_ID,
+                    action=LaneAction.CHECK_ID,
                 ),
             ),
         )

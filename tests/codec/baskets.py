@@ -81,7 +81,7 @@ def baskets(draw: st.DrawFn, most_lines: int = 4) -> core.Basket:
             basket_id=draw(_TEXT),
             operator_id=draw(_TEXT),
             lane_label=draw(_TEXT),
-            channel=draw(st.sampled_from(core.Channel)),
+            lane_kind=draw(st.sampled_from(core.LaneKind)),
         ),
         transaction_type=draw(st.sampled_from(core.TransactionType)),
         currency_code=draw(st.sampled_from(["", "USD", "JPY"])),

@@ -11,7 +11,7 @@ import pytest
 from posgate.v1 import decision_pb2 as pb
 from terminal_client.codec import AnswerError, decision_from_pb, decision_to_pb
 from terminal_client.core import decision as core
-from terminal_client.core.basket import ItemIdType, NamedValue
+from terminal_client.core.basket import DiscountKind, ItemIdType, NamedValue
 from terminal_client.core.freshness import Freshness
 from terminal_client.core.modes import Mode, Tier
 
@@ -37,6 +37,7 @@ RESULT = core.WorkflowResult(
             ),
             reasons=(REASON,),
             redemption_key="k",
+            kind=DiscountKind.COUPON_MATCH,
         ),
     ),
     recommendations=(
@@ -46,7 +47,9 @@ RESULT = core.WorkflowResult(
     outputs=(NamedValue(name="waiting_s", int_value=7),),
     lines=(core.LineResult(line_number=1, score=0.0, confidence=1.0, expected=True),),
     prompts=(
-        core.OperatorPrompt(prompt_id="p", text="t", action=core.Action.CHECK_ID, line_number=1),
+        core.OperatorPrompt(
+            prompt_id="p", text="t", action=core.LaneAction.CHECK_ID, line_number=1
+        ),
     ),
 )  # fmt: skip
 DECISION = core.Decision(
@@ -85,6 +88,11 @@ def test_a_bare_decision_survives_the_wire() -> None:
     assert decision_from_pb(decision_to_pb(bare)) == bare
 
 
+def _allocate(message: pb.EvaluateResponse, *shares: int) -> None:
+    for allocation, share in zip(message.results[0].offers[0].allocations, shares, strict=True):
+        allocation.discount_minor = share
+
+
 Change = Callable[[pb.EvaluateResponse], object]
 UNUSABLE: dict[str, tuple[Change, str]] = {
     "no verdict": (lambda m: m.ClearField("verdict"), "verdict"),
@@ -99,6 +107,15 @@ UNUSABLE: dict[str, tuple[Change, str]] = {
     "sum": (
         lambda m: setattr(m.results[0].offers[0], "discount_minor", 4),
         "results[0].offers[0].discount_minor",
+    ),
+    "share below zero": (
+        lambda m: _allocate(m, -1, 4),
+        "results[0].offers[0].allocations",
+    ),
+    "score": (lambda m: setattr(m.results[0], "score", float("nan")), "results[0].score"),
+    "confidence": (
+        lambda m: setattr(m.results[0].lines[0], "confidence", 1.5),
+        "results[0].lines[0].confidence",
     ),
     "line verdict": (
         lambda m: m.results[0].lines[0].ClearField("verdict"),
@@ -132,7 +149,7 @@ def test_an_answer_that_cannot_be_understood_is_refused_whole(name: str) -> None
 def test_an_unknown_action_is_no_action() -> None:
     message = decision_to_pb(DECISION)
     message.results[0].prompts[0].MergeFromString(b"\x18\x63")
-    assert decision_from_pb(message).results[0].prompts[0].action is core.Action.NONE
+    assert decision_from_pb(message).results[0].prompts[0].action is core.LaneAction.NONE
 
 
 def test_the_projection_leaves_out_where_and_how_fast() -> None:

@@ -84,6 +84,12 @@ def _set(path: str, value: object) -> Change:
 REFUSED: dict[str, tuple[Change, str]] = {
     "no id": (_set("request_id", ""), "request_id"),
     "id with blanks": (_set("request_id", "a b"), "request_id"),
+    "id that is a card": (_set("request_id", "4111-1111-1111-1111"), "request_id"),
+    "long lane": (_set("basket.transaction.lane_label", "1" * 65), "basket.transaction.lane_label"),
+    "long attribute": (
+        lambda m: m.basket.attributes.add(name="a", string_value="0" * 100_000),
+        "basket.attributes.string_value",
+    ),
     "no workflow": (lambda m: m.ClearField("workflows"), "workflows"),
     "17 workflows": (lambda m: m.workflows.extend(f"w{i}" for i in range(16)), "workflows"),
     "a workflow twice": (lambda m: m.workflows.append("price_check"), "workflows[1]"),
@@ -171,6 +177,9 @@ CARD_FIELDS: dict[str, Change] = {
     "line attribute": lambda m: m.basket.lines[0].attributes.add(name="n", string_value=VISA),
     "token": lambda m: m.basket.tenders.add(line_number=1, instrument_token=VISA),
     "client_version": _set("client_version", VISA),
+    "basket_id": _set("basket.transaction.basket_id", VISA),
+    "department": _set("basket.lines.0.department_id", VISA),
+    "whole number": lambda m: m.basket.attributes.add(name="n", int_value=4111111111111111),
 }
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from terminal_client.core.basket import (
     Basket,
-    Channel,
+    LaneKind,
     ItemIdType,
     LineItem,
     TransactionRef,
@@ -60,7 +60,7 @@ def basket(number: int = 1, *, lines: int = 4, revision: int = 1, **changes: Any
         business_day_date="2026-03-02",
         sequence_number=number,
         basket_id=f"basket-{number}",
-        channel=Channel.ASSISTED,
+        lane_kind=LaneKind.ASSISTED,
     )
     content = tuple(_line(index + 1, random) for index in range(lines))
     fields: dict[str, Any] = {

@@ -35,7 +35,14 @@ from terminal_client.status import TerminalStatus
 
 BUDGET = timedelta(milliseconds=150)
 SCANNING = ("price_check", "recommendation")
-PAYING = ("promotion_validation", "price_check", "recommendation", "basket_validation", "age_check")
+PAYING = (
+    "promotion_validation",
+    "price_check",
+    "transaction_scoring",
+    "recommendation",
+    "basket_validation",
+    "age_check",
+)
 _MS = timedelta(milliseconds=1)
 _FEWEST_LINES_TO_PAUSE = 4
 _LONGEST_SETTLE_S = 30.0

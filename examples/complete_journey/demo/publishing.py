@@ -19,6 +19,7 @@ from examples.complete_journey.artifacts import (
     STORE,
     Table,
     book_table,
+    prices_table,
     read_json,
 )
 from examples.complete_journey.golden import TOLERANCE, read_golden
@@ -29,7 +30,9 @@ Tensor = npt.NDArray[Any]
 
 RING = "one-store"
 EDGE_MODEL = "promo_price_edge"
+ANOMALY_MODEL = "receipt_anomaly_edge"
 CART_MODEL = "basket_rec_edge"
+MODELS = (EDGE_MODEL, ANOMALY_MODEL, CART_MODEL)
 TRAINED = datetime(2017, 10, 9, tzinfo=UTC)
 """When the models' training data ends: the Monday after week 40."""
 
@@ -48,7 +51,8 @@ class Desk:
 
     def publish_models(self) -> None:
         """Publish the edge models, and let the store run them."""
-        self._release("models", EDGE_MODEL, "1.0.0", edge_model_bundle(), TRAINED)
+        for name in (EDGE_MODEL, ANOMALY_MODEL):
+            self._release("models", name, "1.0.0", line_model_bundle(name), TRAINED)
         self._release("models", CART_MODEL, "1.0.0", cart_model_bundle(), TRAINED)
 
     def publish_week(self, week: int) -> FallbackBundle:
@@ -67,16 +71,16 @@ class Desk:
         self._repository.promote(RING, channel, name, version, now=now)
 
 
-def edge_model_bundle() -> bytes:
-    """Return the price check's edge model with its contract and golden rows."""
-    model = STORE / f"{EDGE_MODEL}.onnx"
-    contract = read_json(STORE / f"{EDGE_MODEL}.features.json")
+def line_model_bundle(name: str) -> bytes:
+    """Return a model that scores lines, with its contract and golden rows."""
+    model = STORE / f"{name}.onnx"
+    contract = read_json(STORE / f"{name}.features.json")
     rows, scores = read_golden(model)
     return build_artifact(
         {
             "schema": 1,
             "kind": "model",
-            "name": EDGE_MODEL,
+            "name": name,
             "version": "1.0.0",
             "as_of": TRAINED.isoformat(),
             "model_file": "model.onnx",
@@ -145,8 +149,9 @@ def cart_model_bundle() -> bytes:
 
 
 def book_bundle(week: int) -> bytes:
-    """Return the price book of ``week``: chain, store, and the plans of two weeks."""
+    """Return the price book of ``week``: chain, store, price habits, the plans of two weeks."""
     tables: dict[str, Table] = {name: book_table(name, week) for name in ("chain", "store")}
+    tables["prices"] = prices_table()
     for planned in (week, week + 1):
         if planned in BOOK_WEEKS:
             tables[f"plan_w{planned}"] = book_table("plan", planned)

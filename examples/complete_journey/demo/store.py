@@ -20,7 +20,7 @@ from examples.complete_journey.demo.machinery import (
     running,
 )
 from examples.complete_journey.demo.pki import Authority, Identity
-from examples.complete_journey.demo.publishing import CART_MODEL, EDGE_MODEL, RING, Desk
+from examples.complete_journey.demo.publishing import MODELS, RING, Desk
 from examples.complete_journey.demo.receipts import Receipt, receipts
 from examples.complete_journey.demo.settings import gateway_toml, lane_toml
 from examples.complete_journey.demo.wan import Wan
@@ -54,8 +54,7 @@ class Store:
 
 def versions_of(week: int) -> dict[str, str]:
     """Return which artifacts decide once the bundles of ``week`` have arrived."""
-    models = {EDGE_MODEL: "1.0.0", CART_MODEL: "1.0.0"}
-    return {**models, "book": f"1.{week}.0", "rules": f"1.{week}.0"}
+    return {**dict.fromkeys(MODELS, "1.0.0"), "book": f"1.{week}.0", "rules": f"1.{week}.0"}
 
 
 @asynccontextmanager

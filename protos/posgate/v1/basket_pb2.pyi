@@ -20,37 +20,37 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
-class _Channel:
+class _LaneKind:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
 
-class _ChannelEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Channel.ValueType], _builtins.type):
+class _LaneKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_LaneKind.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
-    CHANNEL_UNSPECIFIED: _Channel.ValueType  # 0
+    LANE_KIND_UNSPECIFIED: _LaneKind.ValueType  # 0
     """Not said."""
-    CHANNEL_ASSISTED: _Channel.ValueType  # 1
+    LANE_KIND_ASSISTED: _LaneKind.ValueType  # 1
     """A cashier."""
-    CHANNEL_SELF_CHECKOUT: _Channel.ValueType  # 2
+    LANE_KIND_SELF_CHECKOUT: _LaneKind.ValueType  # 2
     """The customer, at a fixed machine."""
-    CHANNEL_KIOSK: _Channel.ValueType  # 3
+    LANE_KIND_KIOSK: _LaneKind.ValueType  # 3
     """The customer, at an ordering kiosk."""
-    CHANNEL_MOBILE: _Channel.ValueType  # 4
+    LANE_KIND_MOBILE: _LaneKind.ValueType  # 4
     """The customer or an employee, on a hand-held device."""
 
-class Channel(_Channel, metaclass=_ChannelEnumTypeWrapper):
+class LaneKind(_LaneKind, metaclass=_LaneKindEnumTypeWrapper):
     """Who operates the register."""
 
-CHANNEL_UNSPECIFIED: Channel.ValueType  # 0
+LANE_KIND_UNSPECIFIED: LaneKind.ValueType  # 0
 """Not said."""
-CHANNEL_ASSISTED: Channel.ValueType  # 1
+LANE_KIND_ASSISTED: LaneKind.ValueType  # 1
 """A cashier."""
-CHANNEL_SELF_CHECKOUT: Channel.ValueType  # 2
+LANE_KIND_SELF_CHECKOUT: LaneKind.ValueType  # 2
 """The customer, at a fixed machine."""
-CHANNEL_KIOSK: Channel.ValueType  # 3
+LANE_KIND_KIOSK: LaneKind.ValueType  # 3
 """The customer, at an ordering kiosk."""
-CHANNEL_MOBILE: Channel.ValueType  # 4
+LANE_KIND_MOBILE: LaneKind.ValueType  # 4
 """The customer or an employee, on a hand-held device."""
-Global___Channel: _TypeAlias = Channel  # noqa: Y015
+Global___LaneKind: _TypeAlias = LaneKind  # noqa: Y015
 
 class _TransactionType:
     ValueType = _typing.NewType("ValueType", _builtins.int)
@@ -343,7 +343,7 @@ class TransactionRef(_message.Message):
     BASKET_ID_FIELD_NUMBER: _builtins.int
     OPERATOR_ID_FIELD_NUMBER: _builtins.int
     LANE_LABEL_FIELD_NUMBER: _builtins.int
-    CHANNEL_FIELD_NUMBER: _builtins.int
+    LANE_KIND_FIELD_NUMBER: _builtins.int
     store_id: _builtins.str
     """POSLog RetailStoreID. 1 to 64 characters of `[A-Za-z0-9._-]`."""
     workstation_id: _builtins.str
@@ -363,12 +363,12 @@ class TransactionRef(_message.Message):
     lane. At most 64 characters.
     """
     operator_id: _builtins.str
-    """Pseudonym of the operator, never a name. At most 64 characters. A value
-    that looks like a card number is blanked.
+    """Pseudonym of the operator, never a name. At most 64 characters. Blanked when it
+    may hold a card number, see EvaluateResponse.notices.
     """
     lane_label: _builtins.str
     """What people call the lane ("SCO 4"). For people only. At most 64 characters."""
-    channel: Global___Channel.ValueType
+    lane_kind: Global___LaneKind.ValueType
     """Who operates the register."""
     def __init__(
         self,
@@ -380,11 +380,11 @@ class TransactionRef(_message.Message):
         basket_id: _builtins.str = ...,
         operator_id: _builtins.str = ...,
         lane_label: _builtins.str = ...,
-        channel: Global___Channel.ValueType = ...,
+        lane_kind: Global___LaneKind.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["basket_id", b"basket_id", "business_day_date", b"business_day_date", "channel", b"channel", "lane_label", b"lane_label", "operator_id", b"operator_id", "sequence_number", b"sequence_number", "store_id", b"store_id", "workstation_id", b"workstation_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["basket_id", b"basket_id", "business_day_date", b"business_day_date", "lane_kind", b"lane_kind", "lane_label", b"lane_label", "operator_id", b"operator_id", "sequence_number", b"sequence_number", "store_id", b"store_id", "workstation_id", b"workstation_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -393,7 +393,8 @@ Global___TransactionRef: _TypeAlias = TransactionRef  # noqa: Y015
 @_typing.final
 class NamedValue(_message.Message):
     """A named value beside the fixed fields. Names are the retailer's own,
-    `[a-z][a-z0-9_]*`, at most 64 characters; at most 64 values per message.
+    `[a-z][a-z0-9_]*`, at most 64 characters; at most 64 values per message. Text and
+    whole numbers are blanked when they may hold a card number.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -404,7 +405,7 @@ class NamedValue(_message.Message):
     STRING_VALUE_FIELD_NUMBER: _builtins.int
     DOUBLE_VALUE_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """The name, unique within its list (the first of two counts)."""
+    """The name, unique within its list."""
     int_value: _builtins.int
     """A whole number."""
     bool_value: _builtins.bool
@@ -447,7 +448,11 @@ class AppliedDiscount(_message.Message):
     amount_minor: _builtins.int
     """How much, in minor units; positive takes money off."""
     offer_id: _builtins.str
-    """The offer it belongs to, if the POS knows. At most 128 characters."""
+    """The `OfferResult.offer_id` it was booked for. Must be set for money that an
+    earlier answer took off: it is given back before the basket is judged again.
+    Without it, the offer would be granted once more on what is left. At most 128
+    characters.
+    """
     coupon_ref: _builtins.str
     """The `PresentedCoupon.coupon_ref` it belongs to."""
     def __init__(
@@ -714,16 +719,18 @@ class Basket(_message.Message):
     Range: `[0, 4]`.
     """
     loyalty_token: _builtins.str
-    """Pseudonym of the loyalty account: 1 to 64 characters of `[A-Za-z0-9_-]`. A
-    value that looks like a card number is blanked.
+    """Pseudonym of the loyalty account: at most 64 characters of `[A-Za-z0-9._-]`; use
+    at least one letter. Blanked when it may hold a card number, and then the household
+    is unknown: of numbers of 13 to 19 digits that is about one in twenty-five.
     """
     basket_revision: _builtins.int
     """Grows with every change of the basket. A terminal drops answers to an older
     revision. Range: `[0, 2^53)`.
     """
     basket_pin: _builtins.bytes
-    """The last answer's `basket_pin`, unread. It keeps rules and mode steady
-    inside the basket. At most 256 bytes; an unreadable one is ignored.
+    """The last answer's `basket_pin`, unread; an empty one leaves the one before in force.
+    It keeps rules and mode steady inside the basket, for half an hour of wall clock or as
+    signed policy says. At most 256 bytes; an unreadable one is ignored.
     """
     @_builtins.property
     def transaction(self) -> Global___TransactionRef:

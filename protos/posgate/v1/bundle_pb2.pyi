@@ -111,7 +111,9 @@ Global___GetBundleRequest: _TypeAlias = GetBundleRequest  # noqa: Y015
 
 @_typing.final
 class GetBundleResponse(_message.Message):
-    """A piece of a bundle. The whole is verified by its digest."""
+    """A piece of a bundle. The whole is verified by its digest. A rules bundle is one gzip
+    member of UTF-8 JSON without repeated keys (docs/rules.md).
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -147,7 +149,7 @@ class GetRedemptionsRequest(_message.Message):
 
     CURSOR_FIELD_NUMBER: _builtins.int
     cursor: _builtins.int
-    """Where the last answer ended; 0: from the start."""
+    """Where the last answer of this box ended, opaque; 0: from the start."""
     def __init__(
         self,
         *,
@@ -199,7 +201,9 @@ class GetRedemptionsResponse(_message.Message):
     MORE_FIELD_NUMBER: _builtins.int
     AS_OF_TIME_FIELD_NUMBER: _builtins.int
     reset: _builtins.bool
-    """The cursor was unknown: drop the view and start from these."""
+    """The cursor was unknown: these and all following pages replace the view, as one
+    change once `more` is false, so that no coupon is free in between.
+    """
     next_cursor: _builtins.int
     """Ask again from here."""
     more: _builtins.bool

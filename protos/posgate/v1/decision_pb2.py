@@ -28,60 +28,60 @@ from google.rpc import status_pb2 as google_dot_rpc_dot_status__pb2
 from posgate.v1 import basket_pb2 as posgate_dot_v1_dot_basket__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19posgate/v1/decision.proto\x12\nposgate.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\x1a\x17posgate/v1/basket.proto\"L\n\x06Reason\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0f\n\x07rule_id\x18\x02 \x01(\t\x12\x13\n\x0bline_number\x18\x03 \x01(\x05\x12\x0e\n\x06\x64\x65tail\x18\x04 \x01(\t\"j\n\x0eOperatorPrompt\x12\x11\n\tprompt_id\x18\x01 \x01(\t\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\"\n\x06\x61\x63tion\x18\x03 \x01(\x0e\x32\x12.posgate.v1.Action\x12\x13\n\x0bline_number\x18\x04 \x01(\x05\"=\n\x0eLineAllocation\x12\x13\n\x0bline_number\x18\x01 \x01(\x05\x12\x16\n\x0e\x64iscount_minor\x18\x02 \x01(\x03\"\xe2\x01\n\x0bOfferResult\x12\x10\n\x08offer_id\x18\x01 \x01(\t\x12\x12\n\ncoupon_ref\x18\x02 \x01(\t\x12\'\n\x06status\x18\x03 \x01(\x0e\x32\x17.posgate.v1.OfferStatus\x12\x16\n\x0e\x64iscount_minor\x18\x04 \x01(\x03\x12/\n\x0b\x61llocations\x18\x05 \x03(\x0b\x32\x1a.posgate.v1.LineAllocation\x12#\n\x07reasons\x18\x06 \x03(\x0b\x32\x12.posgate.v1.Reason\x12\x16\n\x0eredemption_key\x18\x07 \x01(\t\"q\n\x0eRecommendation\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12,\n\x0citem_id_type\x18\x02 \x01(\x0e\x32\x16.posgate.v1.ItemIdType\x12\r\n\x05score\x18\x03 \x01(\x01\x12\x11\n\tprompt_id\x18\x04 \x01(\t\"\xe1\x01\n\nLineResult\x12\x13\n\x0bline_number\x18\x01 \x01(\x05\x12$\n\x07verdict\x18\x02 \x01(\x0e\x32\x13.posgate.v1.Verdict\x12\x1e\n\x04tier\x18\x03 \x01(\x0e\x32\x10.posgate.v1.Tier\x12 \n\x05place\x18\x04 \x01(\x0e\x32\x11.posgate.v1.Place\x12\x12\n\x05score\x18\x05 \x01(\x01H\x00\x88\x01\x01\x12\x17\n\nconfidence\x18\x06 \x01(\x01H\x01\x88\x01\x01\x12\x10\n\x08\x65xpected\x18\x07 \x01(\x08\x42\x08\n\x06_scoreB\r\n\x0b_confidence\"\x81\x04\n\x0eWorkflowResult\x12\x10\n\x08workflow\x18\x01 \x01(\t\x12$\n\x07verdict\x18\x02 \x01(\x0e\x32\x13.posgate.v1.Verdict\x12\x1e\n\x04tier\x18\x03 \x01(\x0e\x32\x10.posgate.v1.Tier\x12 \n\x05place\x18\x04 \x01(\x0e\x32\x11.posgate.v1.Place\x12\x1e\n\x04mode\x18\x05 \x01(\x0e\x32\x10.posgate.v1.Mode\x12\x12\n\x05score\x18\x06 \x01(\x01H\x00\x88\x01\x01\x12\x17\n\nconfidence\x18\x07 \x01(\x01H\x01\x88\x01\x01\x12#\n\x07reasons\x18\x08 \x03(\x0b\x32\x12.posgate.v1.Reason\x12\'\n\x06offers\x18\t \x03(\x0b\x32\x17.posgate.v1.OfferResult\x12\x33\n\x0frecommendations\x18\n \x03(\x0b\x32\x1a.posgate.v1.Recommendation\x12\x0f\n\x07pending\x18\x0b \x01(\x08\x12\'\n\x07outputs\x18\x0c \x03(\x0b\x32\x16.posgate.v1.NamedValue\x12%\n\x05lines\x18\r \x03(\x0b\x32\x16.posgate.v1.LineResult\x12+\n\x07prompts\x18\x0e \x03(\x0b\x32\x1a.posgate.v1.OperatorPromptB\x08\n\x06_scoreB\r\n\x0b_confidence\"\xa5\x01\n\x0b\x41rtifactRef\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\t\x12\x0e\n\x06\x64igest\x18\x04 \x01(\t\x12(\n\tfreshness\x18\x05 \x01(\x0e\x32\x15.posgate.v1.Freshness\x12/\n\x0c\x61ge_duration\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\"}\n\nStageSpend\x12\x10\n\x08workflow\x18\x01 \x01(\t\x12\r\n\x05stage\x18\x02 \x01(\t\x12\x10\n\x08spent_us\x18\x03 \x01(\x03\x12\x13\n\x0b\x61llotted_us\x18\x04 \x01(\x03\x12\'\n\x06result\x18\x05 \x01(\x0e\x32\x17.posgate.v1.StageResult\"\x9f\x01\n\x0f\x45valuateRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\"\n\x06\x62\x61sket\x18\x02 \x01(\x0b\x32\x12.posgate.v1.Basket\x12\x11\n\tworkflows\x18\x03 \x03(\t\x12)\n\x06\x62udget\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x16\n\x0e\x63lient_version\x18\x05 \x01(\t\"\xed\x03\n\x10\x45valuateResponse\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65\x63ision_id\x18\x02 \x01(\t\x12$\n\x07verdict\x18\x03 \x01(\x0e\x32\x13.posgate.v1.Verdict\x12+\n\x07results\x18\x04 \x03(\x0b\x32\x1a.posgate.v1.WorkflowResult\x12\x1e\n\x04mode\x18\x05 \x01(\x0e\x32\x10.posgate.v1.Mode\x12*\n\tartifacts\x18\x06 \x03(\x0b\x32\x17.posgate.v1.ArtifactRef\x12&\n\x06ledger\x18\x07 \x03(\x0b\x32\x16.posgate.v1.StageSpend\x12\x32\n\x0f\x62udget_duration\x18\x08 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x31\n\x0etotal_duration\x18\t \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x30\n\x0cgateway_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x17\n\x0f\x62\x61sket_revision\x18\x0b \x01(\x03\x12\x12\n\nbasket_pin\x18\x0c \x01(\x0c\x12#\n\x07notices\x18\r \x03(\x0b\x32\x12.posgate.v1.Reason\")\n\x12GetDecisionRequest\x12\x13\n\x0b\x64\x65\x63ision_id\x18\x01 \x01(\t\"E\n\x13GetDecisionResponse\x12.\n\x08\x64\x65\x63ision\x18\x01 \x01(\x0b\x32\x1c.posgate.v1.EvaluateResponse\"E\n\x15\x45valuateStreamRequest\x12,\n\x07request\x18\x01 \x01(\x0b\x32\x1b.posgate.v1.EvaluateRequest\"\x9f\x01\n\x16\x45valuateStreamResponse\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x30\n\x08response\x18\x02 \x01(\x0b\x32\x1c.posgate.v1.EvaluateResponseH\x00\x12#\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x12\x10\n\x08replayed\x18\x04 \x01(\x08\x42\x08\n\x06result*^\n\x07Verdict\x12\x17\n\x13VERDICT_UNSPECIFIED\x10\x00\x12\x13\n\x0fVERDICT_APPROVE\x10\x01\x12\x12\n\x0eVERDICT_REVIEW\x10\x02\x12\x11\n\rVERDICT_RETRY\x10\x03*V\n\x04Tier\x12\x14\n\x10TIER_UNSPECIFIED\x10\x00\x12\x13\n\x0fTIER_EDGE_MODEL\x10\x01\x12\x13\n\x0fTIER_DEEP_MODEL\x10\x02\x12\x0e\n\nTIER_RULES\x10\x03*V\n\x05Place\x12\x15\n\x11PLACE_UNSPECIFIED\x10\x00\x12\x12\n\x0ePLACE_TERMINAL\x10\x01\x12\x11\n\rPLACE_GATEWAY\x10\x02\x12\x0f\n\x0bPLACE_CLOUD\x10\x03*m\n\x04Mode\x12\x14\n\x10MODE_UNSPECIFIED\x10\x00\x12\r\n\tMODE_FULL\x10\x01\x12\x17\n\x13MODE_CLOUD_ASSISTED\x10\x02\x12\x13\n\x0fMODE_LOCAL_ONLY\x10\x03\x12\x12\n\x0eMODE_EMERGENCY\x10\x04*g\n\tFreshness\x12\x19\n\x15\x46RESHNESS_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x46RESHNESS_FRESH\x10\x01\x12\x13\n\x0f\x46RESHNESS_STALE\x10\x02\x12\x15\n\x11\x46RESHNESS_EXPIRED\x10\x03*\xab\x01\n\x06\x41\x63tion\x12\x16\n\x12\x41\x43TION_UNSPECIFIED\x10\x00\x12\x0f\n\x0b\x41\x43TION_NONE\x10\x01\x12\x13\n\x0f\x41\x43TION_CHECK_ID\x10\x02\x12\x16\n\x12\x41\x43TION_CHECK_ITEMS\x10\x03\x12\x16\n\x12\x41\x43TION_RESCAN_ITEM\x10\x04\x12\x18\n\x14\x41\x43TION_RESCAN_COUPON\x10\x05\x12\x19\n\x15\x41\x43TION_CALL_ATTENDANT\x10\x06*\xe4\x01\n\x0bOfferStatus\x12\x1c\n\x18OFFER_STATUS_UNSPECIFIED\x10\x00\x12\x18\n\x14OFFER_STATUS_APPLIED\x10\x01\x12\x1d\n\x19OFFER_STATUS_NOT_ELIGIBLE\x10\x02\x12\x18\n\x14OFFER_STATUS_EXPIRED\x10\x03\x12!\n\x1dOFFER_STATUS_ALREADY_REDEEMED\x10\x04\x12\x1b\n\x17OFFER_STATUS_UNREADABLE\x10\x05\x12$\n OFFER_STATUS_ACCEPTED_UNVERIFIED\x10\x06*\x97\x01\n\x0bStageResult\x12\x1c\n\x18STAGE_RESULT_UNSPECIFIED\x10\x00\x12\x14\n\x10STAGE_RESULT_RAN\x10\x01\x12 \n\x1cSTAGE_RESULT_SKIPPED_NO_TIME\x10\x02\x12\x14\n\x10STAGE_RESULT_CUT\x10\x03\x12\x1c\n\x18STAGE_RESULT_NOT_ALLOWED\x10\x04\x32\x85\x02\n\x0f\x44\x65\x63isionService\x12\x45\n\x08\x45valuate\x12\x1b.posgate.v1.EvaluateRequest\x1a\x1c.posgate.v1.EvaluateResponse\x12[\n\x0e\x45valuateStream\x12!.posgate.v1.EvaluateStreamRequest\x1a\".posgate.v1.EvaluateStreamResponse(\x01\x30\x01\x12N\n\x0bGetDecision\x12\x1e.posgate.v1.GetDecisionRequest\x1a\x1f.posgate.v1.GetDecisionResponseB\x1f\n\x0e\x64\x65v.posgate.v1P\x01\xaa\x02\nPosgate.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19posgate/v1/decision.proto\x12\nposgate.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\x1a\x17posgate/v1/basket.proto\"L\n\x06Reason\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0f\n\x07rule_id\x18\x02 \x01(\t\x12\x13\n\x0bline_number\x18\x03 \x01(\x05\x12\x0e\n\x06\x64\x65tail\x18\x04 \x01(\t\"n\n\x0eOperatorPrompt\x12\x11\n\tprompt_id\x18\x01 \x01(\t\x12\x0c\n\x04text\x18\x02 \x01(\t\x12&\n\x06\x61\x63tion\x18\x03 \x01(\x0e\x32\x16.posgate.v1.LaneAction\x12\x13\n\x0bline_number\x18\x04 \x01(\x05\"=\n\x0eLineAllocation\x12\x13\n\x0bline_number\x18\x01 \x01(\x05\x12\x16\n\x0e\x64iscount_minor\x18\x02 \x01(\x03\"\x8a\x02\n\x0bOfferResult\x12\x10\n\x08offer_id\x18\x01 \x01(\t\x12\x12\n\ncoupon_ref\x18\x02 \x01(\t\x12\'\n\x06status\x18\x03 \x01(\x0e\x32\x17.posgate.v1.OfferStatus\x12\x16\n\x0e\x64iscount_minor\x18\x04 \x01(\x03\x12/\n\x0b\x61llocations\x18\x05 \x03(\x0b\x32\x1a.posgate.v1.LineAllocation\x12#\n\x07reasons\x18\x06 \x03(\x0b\x32\x12.posgate.v1.Reason\x12\x16\n\x0eredemption_key\x18\x07 \x01(\t\x12&\n\x04kind\x18\x08 \x01(\x0e\x32\x18.posgate.v1.DiscountKind\"q\n\x0eRecommendation\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12,\n\x0citem_id_type\x18\x02 \x01(\x0e\x32\x16.posgate.v1.ItemIdType\x12\r\n\x05score\x18\x03 \x01(\x01\x12\x11\n\tprompt_id\x18\x04 \x01(\t\"\xe1\x01\n\nLineResult\x12\x13\n\x0bline_number\x18\x01 \x01(\x05\x12$\n\x07verdict\x18\x02 \x01(\x0e\x32\x13.posgate.v1.Verdict\x12\x1e\n\x04tier\x18\x03 \x01(\x0e\x32\x10.posgate.v1.Tier\x12 \n\x05place\x18\x04 \x01(\x0e\x32\x11.posgate.v1.Place\x12\x12\n\x05score\x18\x05 \x01(\x01H\x00\x88\x01\x01\x12\x17\n\nconfidence\x18\x06 \x01(\x01H\x01\x88\x01\x01\x12\x10\n\x08\x65xpected\x18\x07 \x01(\x08\x42\x08\n\x06_scoreB\r\n\x0b_confidence\"\x81\x04\n\x0eWorkflowResult\x12\x10\n\x08workflow\x18\x01 \x01(\t\x12$\n\x07verdict\x18\x02 \x01(\x0e\x32\x13.posgate.v1.Verdict\x12\x1e\n\x04tier\x18\x03 \x01(\x0e\x32\x10.posgate.v1.Tier\x12 \n\x05place\x18\x04 \x01(\x0e\x32\x11.posgate.v1.Place\x12\x1e\n\x04mode\x18\x05 \x01(\x0e\x32\x10.posgate.v1.Mode\x12\x12\n\x05score\x18\x06 \x01(\x01H\x00\x88\x01\x01\x12\x17\n\nconfidence\x18\x07 \x01(\x01H\x01\x88\x01\x01\x12#\n\x07reasons\x18\x08 \x03(\x0b\x32\x12.posgate.v1.Reason\x12\'\n\x06offers\x18\t \x03(\x0b\x32\x17.posgate.v1.OfferResult\x12\x33\n\x0frecommendations\x18\n \x03(\x0b\x32\x1a.posgate.v1.Recommendation\x12\x0f\n\x07pending\x18\x0b \x01(\x08\x12\'\n\x07outputs\x18\x0c \x03(\x0b\x32\x16.posgate.v1.NamedValue\x12%\n\x05lines\x18\r \x03(\x0b\x32\x16.posgate.v1.LineResult\x12+\n\x07prompts\x18\x0e \x03(\x0b\x32\x1a.posgate.v1.OperatorPromptB\x08\n\x06_scoreB\r\n\x0b_confidence\"\xa5\x01\n\x0b\x41rtifactRef\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\t\x12\x0e\n\x06\x64igest\x18\x04 \x01(\t\x12(\n\tfreshness\x18\x05 \x01(\x0e\x32\x15.posgate.v1.Freshness\x12/\n\x0c\x61ge_duration\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\"}\n\nStageSpend\x12\x10\n\x08workflow\x18\x01 \x01(\t\x12\r\n\x05stage\x18\x02 \x01(\t\x12\x10\n\x08spent_us\x18\x03 \x01(\x03\x12\x13\n\x0b\x61llotted_us\x18\x04 \x01(\x03\x12\'\n\x06result\x18\x05 \x01(\x0e\x32\x17.posgate.v1.StageResult\"\x9f\x01\n\x0f\x45valuateRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\"\n\x06\x62\x61sket\x18\x02 \x01(\x0b\x32\x12.posgate.v1.Basket\x12\x11\n\tworkflows\x18\x03 \x03(\t\x12)\n\x06\x62udget\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x16\n\x0e\x63lient_version\x18\x05 \x01(\t\"\xed\x03\n\x10\x45valuateResponse\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65\x63ision_id\x18\x02 \x01(\t\x12$\n\x07verdict\x18\x03 \x01(\x0e\x32\x13.posgate.v1.Verdict\x12+\n\x07results\x18\x04 \x03(\x0b\x32\x1a.posgate.v1.WorkflowResult\x12\x1e\n\x04mode\x18\x05 \x01(\x0e\x32\x10.posgate.v1.Mode\x12*\n\tartifacts\x18\x06 \x03(\x0b\x32\x17.posgate.v1.ArtifactRef\x12&\n\x06ledger\x18\x07 \x03(\x0b\x32\x16.posgate.v1.StageSpend\x12\x32\n\x0f\x62udget_duration\x18\x08 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x31\n\x0etotal_duration\x18\t \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x30\n\x0cgateway_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x17\n\x0f\x62\x61sket_revision\x18\x0b \x01(\x03\x12\x12\n\nbasket_pin\x18\x0c \x01(\x0c\x12#\n\x07notices\x18\r \x03(\x0b\x32\x12.posgate.v1.Reason\")\n\x12GetDecisionRequest\x12\x13\n\x0b\x64\x65\x63ision_id\x18\x01 \x01(\t\"E\n\x13GetDecisionResponse\x12.\n\x08\x64\x65\x63ision\x18\x01 \x01(\x0b\x32\x1c.posgate.v1.EvaluateResponse\"E\n\x15\x45valuateStreamRequest\x12,\n\x07request\x18\x01 \x01(\x0b\x32\x1b.posgate.v1.EvaluateRequest\"\x9f\x01\n\x16\x45valuateStreamResponse\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x30\n\x08response\x18\x02 \x01(\x0b\x32\x1c.posgate.v1.EvaluateResponseH\x00\x12#\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x12\x10\n\x08replayed\x18\x04 \x01(\x08\x42\x08\n\x06result*^\n\x07Verdict\x12\x17\n\x13VERDICT_UNSPECIFIED\x10\x00\x12\x13\n\x0fVERDICT_APPROVE\x10\x01\x12\x12\n\x0eVERDICT_REVIEW\x10\x02\x12\x11\n\rVERDICT_RETRY\x10\x03*V\n\x04Tier\x12\x14\n\x10TIER_UNSPECIFIED\x10\x00\x12\x13\n\x0fTIER_EDGE_MODEL\x10\x01\x12\x13\n\x0fTIER_DEEP_MODEL\x10\x02\x12\x0e\n\nTIER_RULES\x10\x03*V\n\x05Place\x12\x15\n\x11PLACE_UNSPECIFIED\x10\x00\x12\x12\n\x0ePLACE_TERMINAL\x10\x01\x12\x11\n\rPLACE_GATEWAY\x10\x02\x12\x0f\n\x0bPLACE_CLOUD\x10\x03*m\n\x04Mode\x12\x14\n\x10MODE_UNSPECIFIED\x10\x00\x12\r\n\tMODE_FULL\x10\x01\x12\x17\n\x13MODE_CLOUD_ASSISTED\x10\x02\x12\x13\n\x0fMODE_LOCAL_ONLY\x10\x03\x12\x12\n\x0eMODE_EMERGENCY\x10\x04*g\n\tFreshness\x12\x19\n\x15\x46RESHNESS_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x46RESHNESS_FRESH\x10\x01\x12\x13\n\x0f\x46RESHNESS_STALE\x10\x02\x12\x15\n\x11\x46RESHNESS_EXPIRED\x10\x03*\xd2\x01\n\nLaneAction\x12\x1b\n\x17LANE_ACTION_UNSPECIFIED\x10\x00\x12\x14\n\x10LANE_ACTION_NONE\x10\x01\x12\x18\n\x14LANE_ACTION_CHECK_ID\x10\x02\x12\x1b\n\x17LANE_ACTION_CHECK_ITEMS\x10\x03\x12\x1b\n\x17LANE_ACTION_RESCAN_ITEM\x10\x04\x12\x1d\n\x19LANE_ACTION_RESCAN_COUPON\x10\x05\x12\x1e\n\x1aLANE_ACTION_CALL_ATTENDANT\x10\x06*\xe4\x01\n\x0bOfferStatus\x12\x1c\n\x18OFFER_STATUS_UNSPECIFIED\x10\x00\x12\x18\n\x14OFFER_STATUS_APPLIED\x10\x01\x12\x1d\n\x19OFFER_STATUS_NOT_ELIGIBLE\x10\x02\x12\x18\n\x14OFFER_STATUS_EXPIRED\x10\x03\x12!\n\x1dOFFER_STATUS_ALREADY_REDEEMED\x10\x04\x12\x1b\n\x17OFFER_STATUS_UNREADABLE\x10\x05\x12$\n OFFER_STATUS_ACCEPTED_UNVERIFIED\x10\x06*\x97\x01\n\x0bStageResult\x12\x1c\n\x18STAGE_RESULT_UNSPECIFIED\x10\x00\x12\x14\n\x10STAGE_RESULT_RAN\x10\x01\x12 \n\x1cSTAGE_RESULT_SKIPPED_NO_TIME\x10\x02\x12\x14\n\x10STAGE_RESULT_CUT\x10\x03\x12\x1c\n\x18STAGE_RESULT_NOT_ALLOWED\x10\x04\x32\x85\x02\n\x0f\x44\x65\x63isionService\x12\x45\n\x08\x45valuate\x12\x1b.posgate.v1.EvaluateRequest\x1a\x1c.posgate.v1.EvaluateResponse\x12[\n\x0e\x45valuateStream\x12!.posgate.v1.EvaluateStreamRequest\x1a\".posgate.v1.EvaluateStreamResponse(\x01\x30\x01\x12N\n\x0bGetDecision\x12\x1e.posgate.v1.GetDecisionRequest\x1a\x1f.posgate.v1.GetDecisionResponseB`\n\x0e\x64\x65v.posgate.v1P\x01Z\x18posgate.dev/v1;posgatev1\xa2\x02\x03PGV\xaa\x02\nPosgate.V1\xba\x02\x03PGV\xca\x02\nPosgate\\V1\xea\x02\x0bPosgate::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'posgate.v1.decision_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
-  _globals['DESCRIPTOR']._serialized_options = b'\n\016dev.posgate.v1P\001\252\002\nPosgate.V1'
-  _globals['_VERDICT']._serialized_start=2793
-  _globals['_VERDICT']._serialized_end=2887
-  _globals['_TIER']._serialized_start=2889
-  _globals['_TIER']._serialized_end=2975
-  _globals['_PLACE']._serialized_start=2977
-  _globals['_PLACE']._serialized_end=3063
-  _globals['_MODE']._serialized_start=3065
-  _globals['_MODE']._serialized_end=3174
-  _globals['_FRESHNESS']._serialized_start=3176
-  _globals['_FRESHNESS']._serialized_end=3279
-  _globals['_ACTION']._serialized_start=3282
-  _globals['_ACTION']._serialized_end=3453
-  _globals['_OFFERSTATUS']._serialized_start=3456
-  _globals['_OFFERSTATUS']._serialized_end=3684
-  _globals['_STAGERESULT']._serialized_start=3687
-  _globals['_STAGERESULT']._serialized_end=3838
+  _globals['DESCRIPTOR']._serialized_options = b'\n\016dev.posgate.v1P\001Z\030posgate.dev/v1;posgatev1\242\002\003PGV\252\002\nPosgate.V1\272\002\003PGV\312\002\nPosgate\\V1\352\002\013Posgate::V1'
+  _globals['_VERDICT']._serialized_start=2837
+  _globals['_VERDICT']._serialized_end=2931
+  _globals['_TIER']._serialized_start=2933
+  _globals['_TIER']._serialized_end=3019
+  _globals['_PLACE']._serialized_start=3021
+  _globals['_PLACE']._serialized_end=3107
+  _globals['_MODE']._serialized_start=3109
+  _globals['_MODE']._serialized_end=3218
+  _globals['_FRESHNESS']._serialized_start=3220
+  _globals['_FRESHNESS']._serialized_end=3323
+  _globals['_LANEACTION']._serialized_start=3326
+  _globals['_LANEACTION']._serialized_end=3536
+  _globals['_OFFERSTATUS']._serialized_start=3539
+  _globals['_OFFERSTATUS']._serialized_end=3767
+  _globals['_STAGERESULT']._serialized_start=3770
+  _globals['_STAGERESULT']._serialized_end=3921
   _globals['_REASON']._serialized_start=156
   _globals['_REASON']._serialized_end=232
   _globals['_OPERATORPROMPT']._serialized_start=234
-  _globals['_OPERATORPROMPT']._serialized_end=340
-  _globals['_LINEALLOCATION']._serialized_start=342
-  _globals['_LINEALLOCATION']._serialized_end=403
-  _globals['_OFFERRESULT']._serialized_start=406
-  _globals['_OFFERRESULT']._serialized_end=632
-  _globals['_RECOMMENDATION']._serialized_start=634
-  _globals['_RECOMMENDATION']._serialized_end=747
-  _globals['_LINERESULT']._serialized_start=750
-  _globals['_LINERESULT']._serialized_end=975
-  _globals['_WORKFLOWRESULT']._serialized_start=978
-  _globals['_WORKFLOWRESULT']._serialized_end=1491
-  _globals['_ARTIFACTREF']._serialized_start=1494
-  _globals['_ARTIFACTREF']._serialized_end=1659
-  _globals['_STAGESPEND']._serialized_start=1661
-  _globals['_STAGESPEND']._serialized_end=1786
-  _globals['_EVALUATEREQUEST']._serialized_start=1789
-  _globals['_EVALUATEREQUEST']._serialized_end=1948
-  _globals['_EVALUATERESPONSE']._serialized_start=1951
-  _globals['_EVALUATERESPONSE']._serialized_end=2444
-  _globals['_GETDECISIONREQUEST']._serialized_start=2446
-  _globals['_GETDECISIONREQUEST']._serialized_end=2487
-  _globals['_GETDECISIONRESPONSE']._serialized_start=2489
-  _globals['_GETDECISIONRESPONSE']._serialized_end=2558
-  _globals['_EVALUATESTREAMREQUEST']._serialized_start=2560
-  _globals['_EVALUATESTREAMREQUEST']._serialized_end=2629
-  _globals['_EVALUATESTREAMRESPONSE']._serialized_start=2632
-  _globals['_EVALUATESTREAMRESPONSE']._serialized_end=2791
-  _globals['_DECISIONSERVICE']._serialized_start=3841
-  _globals['_DECISIONSERVICE']._serialized_end=4102
+  _globals['_OPERATORPROMPT']._serialized_end=344
+  _globals['_LINEALLOCATION']._serialized_start=346
+  _globals['_LINEALLOCATION']._serialized_end=407
+  _globals['_OFFERRESULT']._serialized_start=410
+  _globals['_OFFERRESULT']._serialized_end=676
+  _globals['_RECOMMENDATION']._serialized_start=678
+  _globals['_RECOMMENDATION']._serialized_end=791
+  _globals['_LINERESULT']._serialized_start=794
+  _globals['_LINERESULT']._serialized_end=1019
+  _globals['_WORKFLOWRESULT']._serialized_start=1022
+  _globals['_WORKFLOWRESULT']._serialized_end=1535
+  _globals['_ARTIFACTREF']._serialized_start=1538
+  _globals['_ARTIFACTREF']._serialized_end=1703
+  _globals['_STAGESPEND']._serialized_start=1705
+  _globals['_STAGESPEND']._serialized_end=1830
+  _globals['_EVALUATEREQUEST']._serialized_start=1833
+  _globals['_EVALUATEREQUEST']._serialized_end=1992
+  _globals['_EVALUATERESPONSE']._serialized_start=1995
+  _globals['_EVALUATERESPONSE']._serialized_end=2488
+  _globals['_GETDECISIONREQUEST']._serialized_start=2490
+  _globals['_GETDECISIONREQUEST']._serialized_end=2531
+  _globals['_GETDECISIONRESPONSE']._serialized_start=2533
+  _globals['_GETDECISIONRESPONSE']._serialized_end=2602
+  _globals['_EVALUATESTREAMREQUEST']._serialized_start=2604
+  _globals['_EVALUATESTREAMREQUEST']._serialized_end=2673
+  _globals['_EVALUATESTREAMRESPONSE']._serialized_start=2676
+  _globals['_EVALUATESTREAMRESPONSE']._serialized_end=2835
+  _globals['_DECISIONSERVICE']._serialized_start=3924
+  _globals['_DECISIONSERVICE']._serialized_end=4185
 # @@protoc_insertion_point(module_scope)

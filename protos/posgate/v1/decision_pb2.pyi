@@ -128,7 +128,9 @@ class _ModeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Mode.ValueType],
     """Neither: deterministic rules."""
 
 class Mode(_Mode, metaclass=_ModeEnumTypeWrapper):
-    """What is usable, in falling order."""
+    """What is usable. Full allows most and emergency least; the two between allow what the
+    other does not, so the lower of those two is emergency: take no maximum.
+    """
 
 MODE_UNSPECIFIED: Mode.ValueType  # 0
 """Never sent."""
@@ -170,45 +172,45 @@ FRESHNESS_EXPIRED: Freshness.ValueType  # 3
 """Past its last date: models are not used; rules keep deciding."""
 Global___Freshness: _TypeAlias = Freshness  # noqa: Y015
 
-class _Action:
+class _LaneAction:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
 
-class _ActionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Action.ValueType], _builtins.type):
+class _LaneActionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_LaneAction.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
-    ACTION_UNSPECIFIED: _Action.ValueType  # 0
+    LANE_ACTION_UNSPECIFIED: _LaneAction.ValueType  # 0
     """Read as NONE."""
-    ACTION_NONE: _Action.ValueType  # 1
+    LANE_ACTION_NONE: _LaneAction.ValueType  # 1
     """Nothing."""
-    ACTION_CHECK_ID: _Action.ValueType  # 2
+    LANE_ACTION_CHECK_ID: _LaneAction.ValueType  # 2
     """Look at an identity document."""
-    ACTION_CHECK_ITEMS: _Action.ValueType  # 3
+    LANE_ACTION_CHECK_ITEMS: _LaneAction.ValueType  # 3
     """Look at the items."""
-    ACTION_RESCAN_ITEM: _Action.ValueType  # 4
+    LANE_ACTION_RESCAN_ITEM: _LaneAction.ValueType  # 4
     """Scan an item again."""
-    ACTION_RESCAN_COUPON: _Action.ValueType  # 5
+    LANE_ACTION_RESCAN_COUPON: _LaneAction.ValueType  # 5
     """Scan a coupon again."""
-    ACTION_CALL_ATTENDANT: _Action.ValueType  # 6
+    LANE_ACTION_CALL_ATTENDANT: _LaneAction.ValueType  # 6
     """Call somebody."""
 
-class Action(_Action, metaclass=_ActionEnumTypeWrapper):
+class LaneAction(_LaneAction, metaclass=_LaneActionEnumTypeWrapper):
     """What the person at the lane should do."""
 
-ACTION_UNSPECIFIED: Action.ValueType  # 0
+LANE_ACTION_UNSPECIFIED: LaneAction.ValueType  # 0
 """Read as NONE."""
-ACTION_NONE: Action.ValueType  # 1
+LANE_ACTION_NONE: LaneAction.ValueType  # 1
 """Nothing."""
-ACTION_CHECK_ID: Action.ValueType  # 2
+LANE_ACTION_CHECK_ID: LaneAction.ValueType  # 2
 """Look at an identity document."""
-ACTION_CHECK_ITEMS: Action.ValueType  # 3
+LANE_ACTION_CHECK_ITEMS: LaneAction.ValueType  # 3
 """Look at the items."""
-ACTION_RESCAN_ITEM: Action.ValueType  # 4
+LANE_ACTION_RESCAN_ITEM: LaneAction.ValueType  # 4
 """Scan an item again."""
-ACTION_RESCAN_COUPON: Action.ValueType  # 5
+LANE_ACTION_RESCAN_COUPON: LaneAction.ValueType  # 5
 """Scan a coupon again."""
-ACTION_CALL_ATTENDANT: Action.ValueType  # 6
+LANE_ACTION_CALL_ATTENDANT: LaneAction.ValueType  # 6
 """Call somebody."""
-Global___Action: _TypeAlias = Action  # noqa: Y015
+Global___LaneAction: _TypeAlias = LaneAction  # noqa: Y015
 
 class _OfferStatus:
     ValueType = _typing.NewType("ValueType", _builtins.int)
@@ -332,7 +334,7 @@ class OperatorPrompt(_message.Message):
     """The POS looks up its own text by this."""
     text: _builtins.str
     """Used when the POS has no text of its own. At most 256 characters."""
-    action: Global___Action.ValueType
+    action: Global___LaneAction.ValueType
     """What to do."""
     line_number: _builtins.int
     """The line it is about; 0: the basket."""
@@ -341,7 +343,7 @@ class OperatorPrompt(_message.Message):
         *,
         prompt_id: _builtins.str = ...,
         text: _builtins.str = ...,
-        action: Global___Action.ValueType = ...,
+        action: Global___LaneAction.ValueType = ...,
         line_number: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
@@ -363,7 +365,10 @@ class LineAllocation(_message.Message):
     line_number: _builtins.int
     """The line."""
     discount_minor: _builtins.int
-    """Its share in minor units, never more than the line still costs."""
+    """Its share in minor units. All shares of a line in one answer together are never more
+    than its `extended_minor` and the discounts it names as booked for posgate's offers.
+    Not negative.
+    """
     def __init__(
         self,
         *,
@@ -380,8 +385,10 @@ Global___LineAllocation: _TypeAlias = LineAllocation  # noqa: Y015
 
 @_typing.final
 class OfferResult(_message.Message):
-    """One promotion or coupon, as it stands for this basket. Evaluating redeems
-    nothing: report the sale's outcome for that.
+    """One promotion or coupon, as it stands for this basket. An answer's offers replace
+    those of every earlier answer for the same basket: book the difference, and name the
+    offer in `AppliedDiscount.offer_id`. Evaluating redeems nothing: report the sale's
+    outcome for that.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -393,10 +400,13 @@ class OfferResult(_message.Message):
     ALLOCATIONS_FIELD_NUMBER: _builtins.int
     REASONS_FIELD_NUMBER: _builtins.int
     REDEMPTION_KEY_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
     offer_id: _builtins.str
     """The promotion or coupon in the rules bundle."""
     coupon_ref: _builtins.str
-    """The presented coupon it answers; empty for a promotion."""
+    """The presented coupon it answers; empty for a promotion. Two offers may answer one
+    coupon: its own value, and what the store adds (`kind` tells them apart).
+    """
     status: Global___OfferStatus.ValueType
     """What became of it."""
     discount_minor: _builtins.int
@@ -405,6 +415,8 @@ class OfferResult(_message.Message):
     """To be sent back in `SaleOutcome.redemption_keys` when the sale completes.
     Opaque, at most 64 characters; empty: nothing to redeem.
     """
+    kind: _basket_pb2.DiscountKind.ValueType
+    """What to book it as: PROMOTION, COUPON or COUPON_MATCH."""
     @_builtins.property
     def allocations(self) -> _containers.RepeatedCompositeFieldContainer[Global___LineAllocation]:
         """Each line's share. The terminal must use these and never derive its own."""
@@ -423,10 +435,11 @@ class OfferResult(_message.Message):
         allocations: _abc.Iterable[Global___LineAllocation] | None = ...,
         reasons: _abc.Iterable[Global___Reason] | None = ...,
         redemption_key: _builtins.str = ...,
+        kind: _basket_pb2.DiscountKind.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["allocations", b"allocations", "coupon_ref", b"coupon_ref", "discount_minor", b"discount_minor", "offer_id", b"offer_id", "reasons", b"reasons", "redemption_key", b"redemption_key", "status", b"status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["allocations", b"allocations", "coupon_ref", b"coupon_ref", "discount_minor", b"discount_minor", "kind", b"kind", "offer_id", b"offer_id", "reasons", b"reasons", "redemption_key", b"redemption_key", "status", b"status"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -548,7 +561,9 @@ class WorkflowResult(_message.Message):
     verdict: Global___Verdict.ValueType
     """Its verdict."""
     tier: Global___Tier.ValueType
-    """What decided; the lowest tier used where lines differ."""
+    """What decided. Where lines differ: RULES if the rules decided any, else DEEP_MODEL if
+    that decided any.
+    """
     place: Global___Place.ValueType
     """Where it was decided."""
     mode: Global___Mode.ValueType
@@ -713,7 +728,9 @@ class EvaluateRequest(_message.Message):
     """Idempotency key, 1 to 64 characters of `[A-Za-z0-9._-]`; UUIDv7 is a good
     choice. The same key and body give the stored bytes back, marked by the
     trailing metadata `posgate-replayed: 1`; the same key with another body is
-    INVALID_ARGUMENT. Kept for 24 hours or until the box's byte cap.
+    INVALID_ARGUMENT. The body is the request's bytes as first sent, `budget` and
+    `terminal_time` included: repeat them unchanged. Kept for 24 hours or until the box's
+    byte cap.
     """
     client_version: _builtins.str
     """The caller's name and version, for support. At most 64 characters."""
@@ -723,8 +740,9 @@ class EvaluateRequest(_message.Message):
 
     @_builtins.property
     def workflows(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The workflows wanted, 1 to 16 names from the signed policy, each once. A
-        name this box does not know is INVALID_ARGUMENT.
+        """The workflows wanted, 1 to 16 names from the signed policy, each once. One that the
+        rules in force do not name is answered APPROVE with the reason WORKFLOW_UNKNOWN:
+        registers and rules are updated on different nights.
         """
 
     @_builtins.property
@@ -772,7 +790,10 @@ class EvaluateResponse(_message.Message):
     request_id: _builtins.str
     """The request's."""
     decision_id: _builtins.str
-    """`<store>-<epoch>-<sequence>`; unique for ever."""
+    """Opaque, unique for ever, at most 160 characters. A gateway writes
+    `<store>-<epoch>-<sequence>`, a terminal that decided itself
+    `<workstation>-<epoch>-<sequence>`.
+    """
     verdict: Global___Verdict.ValueType
     """The highest of the workflows' verdicts, recommendations aside."""
     mode: Global___Mode.ValueType
@@ -807,8 +828,9 @@ class EvaluateResponse(_message.Message):
 
     @_builtins.property
     def notices(self) -> _containers.RepeatedCompositeFieldContainer[Global___Reason]:
-        """What happened to the request itself: CARD_NUMBER_REDACTED, RULES_REPINNED,
-        OVERLOADED.
+        """What happened to the request itself, an open list: CARD_NUMBER_REDACTED (a field was
+        blanked, counted and never stored), RULES_REPINNED, OVERLOADED; from a terminal that
+        decided itself GATEWAY_TIMEOUT and its like, INVALID_REQUEST, RECORD_LATE, RECORD_LOST.
         """
 
     def __init__(

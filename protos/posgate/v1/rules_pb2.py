@@ -26,14 +26,14 @@ from posgate.v1 import basket_pb2 as posgate_dot_v1_dot_basket__pb2
 from posgate.v1 import decision_pb2 as posgate_dot_v1_dot_decision__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16posgate/v1/rules.proto\x12\nposgate.v1\x1a\x17posgate/v1/basket.proto\x1a\x19posgate/v1/decision.proto\"\xb8\x02\n\x0bRuleContext\x12\x18\n\x10store_local_date\x18\x01 \x01(\x03\x12!\n\x19store_local_minute_of_day\x18\x02 \x01(\x03\x12\x0f\n\x07weekday\x18\x03 \x01(\x03\x12\x11\n\ttargeting\x18\x04 \x03(\t\x12G\n\x11\x61rtifact_age_days\x18\x05 \x03(\x0b\x32,.posgate.v1.RuleContext.ArtifactAgeDaysEntry\x12\x1e\n\x04mode\x18\x06 \x01(\x0e\x32\x10.posgate.v1.Mode\x12\x13\n\x0btotal_minor\x18\x07 \x01(\x03\x12\x12\n\nline_count\x18\x08 \x01(\x03\x1a\x36\n\x14\x41rtifactAgeDaysEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"Y\n\tRuleInput\x12\"\n\x06\x62\x61sket\x18\x01 \x01(\x0b\x32\x12.posgate.v1.Basket\x12(\n\x07\x63ontext\x18\x02 \x01(\x0b\x32\x17.posgate.v1.RuleContextB\x1f\n\x0e\x64\x65v.posgate.v1P\x01\xaa\x02\nPosgate.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16posgate/v1/rules.proto\x12\nposgate.v1\x1a\x17posgate/v1/basket.proto\x1a\x19posgate/v1/decision.proto\"\xb8\x02\n\x0bRuleContext\x12\x18\n\x10store_local_date\x18\x01 \x01(\x03\x12!\n\x19store_local_minute_of_day\x18\x02 \x01(\x03\x12\x0f\n\x07weekday\x18\x03 \x01(\x03\x12\x11\n\ttargeting\x18\x04 \x03(\t\x12G\n\x11\x61rtifact_age_days\x18\x05 \x03(\x0b\x32,.posgate.v1.RuleContext.ArtifactAgeDaysEntry\x12\x1e\n\x04mode\x18\x06 \x01(\x0e\x32\x10.posgate.v1.Mode\x12\x13\n\x0btotal_minor\x18\x07 \x01(\x03\x12\x12\n\nline_count\x18\x08 \x01(\x03\x1a\x36\n\x14\x41rtifactAgeDaysEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"Y\n\tRuleInput\x12\"\n\x06\x62\x61sket\x18\x01 \x01(\x0b\x32\x12.posgate.v1.Basket\x12(\n\x07\x63ontext\x18\x02 \x01(\x0b\x32\x17.posgate.v1.RuleContextB`\n\x0e\x64\x65v.posgate.v1P\x01Z\x18posgate.dev/v1;posgatev1\xa2\x02\x03PGV\xaa\x02\nPosgate.V1\xba\x02\x03PGV\xca\x02\nPosgate\\V1\xea\x02\x0bPosgate::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'posgate.v1.rules_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
-  _globals['DESCRIPTOR']._serialized_options = b'\n\016dev.posgate.v1P\001\252\002\nPosgate.V1'
+  _globals['DESCRIPTOR']._serialized_options = b'\n\016dev.posgate.v1P\001Z\030posgate.dev/v1;posgatev1\242\002\003PGV\252\002\nPosgate.V1\272\002\003PGV\312\002\nPosgate\\V1\352\002\013Posgate::V1'
   _globals['_RULECONTEXT_ARTIFACTAGEDAYSENTRY']._loaded_options = None
   _globals['_RULECONTEXT_ARTIFACTAGEDAYSENTRY']._serialized_options = b'8\001'
   _globals['_RULECONTEXT']._serialized_start=91

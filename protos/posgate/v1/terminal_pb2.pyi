@@ -291,7 +291,9 @@ class HeartbeatResponse(_message.Message):
     fallback_digest: _builtins.str
     """Digest of the fallback bundle the store uses."""
     redemption_cursor: _builtins.int
-    """Grows with every redemption: fetch GetRedemptions when it moved."""
+    """Opaque, of this box alone: fetch GetRedemptions whenever it differs from the last
+    one. It may become smaller.
+    """
     @_builtins.property
     def gateway_time(self) -> _timestamp_pb2.Timestamp:
         """The box's clock."""

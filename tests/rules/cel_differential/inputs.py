@@ -33,7 +33,7 @@ def draw_input(random: Random) -> RuleInput:
         transaction=core.TransactionRef(
             store_id=random.choice(STRING_CHOICES),
             sequence_number=random.choice((0, 1, 2**53 - 1)),
-            channel=random.choice(list(core.Channel)),
+            lane_kind=random.choice(list(core.LaneKind)),
         ),
         transaction_type=random.choice(list(core.TransactionType)),
         currency_code=random.choice(("", "USD")),

@@ -28,14 +28,14 @@ from terminal_client.core.rules import SCHEMA, VARIABLES, Scope, read_rules
 
 COMPILER = CelCompiler(VARIABLES[Scope.LINE], SCHEMA)
 LINE, BASKET = ["var", "line"], ["var", "basket"]
-CHANNEL = ["field", ["field", BASKET, "transaction"], "channel"]
+LANE_KIND = ["field", ["field", BASKET, "transaction"], "lane_kind"]
 
 
 @pytest.mark.parametrize(
     ("source", "lowered"),
     [
-        ("basket.transaction.channel == Channel.CHANNEL_KIOSK", ["eq", CHANNEL, 3]),
-        ("posgate.v1.Channel.CHANNEL_KIOSK == 3", ["eq", 3, 3]),
+        ("basket.transaction.lane_kind == LaneKind.LANE_KIND_KIOSK", ["eq", LANE_KIND, 3]),
+        ("posgate.v1.LaneKind.LANE_KIND_KIOSK == 3", ["eq", 3, 3]),
         ("has(basket.currency_exponent)", ["has", BASKET, "currency_exponent"]),
         (
             "has(context.artifact_age_days.rules)",

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from terminal_client.core.basket import Channel
+from terminal_client.core.basket import LaneKind
 from terminal_client.core.expression import ErrorCode, Expression, ExpressionError, load
 from terminal_client.core.expression_operations import MAX_STRING_CHARS
 from terminal_client.core.expression_types import (
@@ -35,7 +35,7 @@ class Owner:
     tags: tuple[str, ...] = ()
     ages: Mapping[str, int] | None = None
     sure: bool | None = None
-    channel: Channel = Channel.UNSPECIFIED
+    channel: LaneKind = LaneKind.UNSPECIFIED
 
 
 @dataclass(frozen=True, slots=True)

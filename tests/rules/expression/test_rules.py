@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from terminal_client.core.basket import Basket, LineItem
-from terminal_client.core.decision import Action, OperatorPrompt, Reason, Verdict
+from terminal_client.core.decision import LaneAction, OperatorPrompt, Reason, Verdict
 from terminal_client.core.expression import ErrorCode
 from terminal_client.core.reading import DocumentError
 from terminal_client.core.rule_input import RuleContext, RuleInput
@@ -54,7 +54,7 @@ def test_a_rule_that_holds_gives_its_verdict_reason_and_prompt() -> None:
     assert outcome.verdict("basket_validation") is Verdict.REVIEW
     assert outcome.reasons("basket_validation") == (Reason(code="SEEN", rule_id="big"),)
     assert outcome.prompts("basket_validation") == (
-        OperatorPrompt(prompt_id="check-total", action=Action.CHECK_ITEMS),
+        OperatorPrompt(prompt_id="check-total", action=LaneAction.CHECK_ITEMS),
     )
     assert (outcome.exhausted, outcome.notices) == (False, ())
 

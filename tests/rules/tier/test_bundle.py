@@ -40,6 +40,10 @@ def damaged() -> dict[str, bytes]:
         "no JSON": gzip.compress(b"{"),
         "no text": gzip.compress(b'"\xff"'),
         "no object": gzip.compress(b"[]"),
+        "two members": raw + raw,
+        "trailing bytes": raw + b"x",
+        "UTF-16": gzip.compress("{}".encode("utf-16")),
+        "a key twice": gzip.compress(b'{"schema":1,"schema":1}'),
         "endless number": gzip.compress(b'{"schema":' + b"9" * 5_000 + b"}"),
         "too deep": gzip.compress(b"[" * 200_000),
     }

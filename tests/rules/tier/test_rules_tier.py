@@ -18,7 +18,7 @@ from terminal_client.core.basket import (
     PresentedCoupon,
 )
 from terminal_client.core.decision import (
-    Action,
+    LaneAction,
     OfferStatus,
     Reason,
     Recommendation,
@@ -88,7 +88,7 @@ def test_age_is_checked_once_for_the_strictest_item(verified: int, verdict: Verd
     )
     assert result.verdict is verdict
     if verdict is Verdict.REVIEW:
-        assert [prompt.action for prompt in result.prompts] == [Action.CHECK_ID]
+        assert [prompt.action for prompt in result.prompts] == [LaneAction.CHECK_ID]
         assert "21" in result.prompts[0].text
         assert result.reasons[-1] == Reason(code="AGE_CHECK_REQUIRED", line_number=2)
 
@@ -99,7 +99,7 @@ def test_rules_of_the_bundle_add_reasons_and_prompts() -> None:
     assert [(reason.code, reason.line_number) for reason in result.reasons] == [
         ("QUANTITY_UNUSUAL", 7)
     ]
-    assert result.prompts[0].action is Action.CHECK_ITEMS
+    assert result.prompts[0].action is LaneAction.CHECK_ITEMS
     assert answer("basket_validation", line(1)).verdict is Verdict.APPROVE
 
 
@@ -108,7 +108,7 @@ def test_an_unreadable_coupon_asks_to_scan_again_and_nothing_else_does() -> None
     result = answer("promotion_validation", line(1), coupons=(coupon,))
     assert result.verdict is Verdict.RETRY
     assert result.offers[0].status is OfferStatus.UNREADABLE
-    assert result.prompts[0].action is Action.RESCAN_COUPON
+    assert result.prompts[0].action is LaneAction.RESCAN_COUPON
 
 
 def test_policy_caps_the_verdict() -> None:
