@@ -16,7 +16,7 @@ from gateway.decisions.holdings import Holdings, ModelHolding
 from gateway.decisions.latency import LatencyWindow
 from gateway.decisions.setting import Judge, Setting
 from gateway.features.tables import FeatureBundle
-from gateway.inference.errors import ModelFailedError
+from gateway.inference.errors import ModelBusyError, ModelFailedError
 from gateway.inference.runtime import Tensors
 from terminal_client.core.budget import Budget, in_microseconds
 from terminal_client.core.decision import ArtifactRef, StageResult
@@ -43,6 +43,7 @@ class Case:
     deep_allowed: bool = False
     stale: bool = False
     edge_answered: bool = False
+    kept_out: bool = False
     waited_us: int = 0
     reserve_us: int = 0
 
@@ -139,7 +140,8 @@ class Pipeline:
             return
         result = await self._infer(case, case.edge, inputs, allotted_us)
         spent_us = budget.mark("edge", self._now_us(), allotted_us, result, workflow.name)
-        window.add(spent_us)
+        if not case.kept_out:
+            window.add(spent_us)
         self._late(spent_us, allotted_us, result)
 
     async def _infer(
@@ -152,6 +154,11 @@ class Pipeline:
             outputs = await runtime.infer(model.digest, inputs, allotted_us / 1e6)
         except TimeoutError:
             model.failures += 1
+            case.judge.missed("BUDGET_EXHAUSTED")
+            return CUT
+        except ModelBusyError:
+            # It says nothing of the model: not that it fails, nor how long it takes.
+            case.kept_out = True
             case.judge.missed("BUDGET_EXHAUSTED")
             return CUT
         except ModelFailedError:

@@ -4,7 +4,7 @@
   - ModelRefusedError     the bundle does not fit the contract or this box: do not activate
     + CanaryError         its golden vectors came out wrong or too slow
   - ModelFailedError      this call failed: use the next tier
-    + ModelBusyError      a call before it still holds the model
+    + ModelBusyError      other calls hold the model: no word about the model itself
 
 A model that takes too long raises ``TimeoutError``.
 """
@@ -27,4 +27,4 @@ class ModelFailedError(InferenceError):
 
 
 class ModelBusyError(ModelFailedError):
-    """A call that should have ended still holds the model."""
+    """Other calls held the model for as long as this one could wait."""

@@ -1,9 +1,10 @@
 """onnxruntime inside the serving process: the embedded default.
 
 A model that a warm-up shows to be tiny runs inline on the event loop, where a thread's
-hand-off would cost more than the model; a heavy one runs in a thread of its own, is cut at
-its deadline (onnxruntime stops between two nodes) and refuses further calls until it has
-really stopped. The provider is asserted: onnxruntime silently falls back to the CPU.
+hand-off would cost more than the model; a heavy one runs in a thread of its own, where calls
+take turns, each within its own time. A call is cut at its deadline (onnxruntime stops between
+two nodes), and until it has really stopped further calls are refused. The provider is
+asserted: onnxruntime silently falls back to the CPU.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from statistics import median
 from time import perf_counter
 from typing import Any
 
@@ -22,26 +22,38 @@ import onnxruntime as ort
 
 from gateway.inference.canary import golden_inputs
 from gateway.inference.errors import ModelBusyError, ModelFailedError, ModelRefusedError
-from gateway.inference.runtime import Tensors, fits
-from terminal_client.core.manifest import ModelManifest, TensorSpec
+from gateway.inference.runtime import Tensor, Tensors, fits
+from terminal_client.core.manifest import ModelManifest, Scope, TensorSpec
 
 INLINE_BELOW_S = 0.000_5
 """Faster models run on the loop: they delay others less than a thread would cost them."""
 _WARM_UP_ROUNDS = 15
+_WARM_UP_ROWS = 30
+"""A typical basket: what a golden batch holds is chosen for its coverage, not its size."""
+_STUCK_AFTER_S = 1.0
+"""A cut call that still runs after this long is the model's failure, no longer bad luck."""
 _ONNX_DTYPES = {"float32": "tensor(float)", "int64": "tensor(int64)"}
 _FATAL = 4
 
 
 @dataclass(slots=True, kw_only=True)
 class _Model:
-    """A loaded model. ``running``: the thread's work, if the model is heavy and at it."""
+    """A loaded model.
+
+    ``typical_s``: what a typical basket takes. Of a heavy one, ``turn`` is held by the call
+    that has the thread, and ``cut`` is the thread's work that its caller no longer waits for,
+    since ``cut_s``.
+    """
 
     session: Any
     manifest: ModelManifest
     outputs: list[str]
     inline: bool = True
+    typical_s: float = 0.0
     thread: ThreadPoolExecutor | None = None
-    running: asyncio.Future[Any] | None = field(default=None)
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    cut: asyncio.Future[Any] | None = None
+    cut_s: float = 0.0
 
 
 class OnnxRuntime:
@@ -55,10 +67,10 @@ class OnnxRuntime:
         model = await asyncio.to_thread(_load, folder, manifest)
         inputs = golden_inputs(folder, manifest)
         try:
-            spent_s = await asyncio.to_thread(_warm_up, model, inputs)
+            model.typical_s = await asyncio.to_thread(_warm_up, model, inputs)
         except Exception as exc:
             raise ModelRefusedError(f"the model does not run: {_brief(exc)}") from exc
-        model.inline = spent_s < INLINE_BELOW_S
+        model.inline = model.typical_s < INLINE_BELOW_S
         if not model.inline:
             model.thread = ThreadPoolExecutor(1, thread_name_prefix=f"model-{manifest.name}")
         self._models[digest] = model
@@ -145,30 +157,69 @@ def _check(kind: str, wanted: tuple[TensorSpec, ...], found: list[Any]) -> None:
 
 
 def _warm_up(model: _Model, inputs: Tensors) -> float:
-    """Return the median seconds of a golden inference; the first ones build plans."""
+    """Return the seconds of an inference of typical size; the first ones build plans.
+
+    The fastest counts: what else the box does while it starts can only make a round slower.
+    """
+    typical = _typical(model.manifest, inputs)
     spent_s = []
     for _ in range(_WARM_UP_ROUNDS):
         begun = perf_counter()
-        model.session.run(model.outputs, dict(inputs))
+        model.session.run(model.outputs, typical)
         spent_s.append(perf_counter() - begun)
-    return median(spent_s[3:])
+    return min(spent_s[3:])
+
+
+def _typical(manifest: ModelManifest, golden: Tensors) -> dict[str, Tensor]:
+    """Return golden rows as many as a basket has lines; a cart is one row.
+
+    A shape without a free first axis stays as it is.
+    """
+    rows = 1 if manifest.scope is Scope.CART else _WARM_UP_ROWS
+    free = all(spec.shape and spec.shape[0] == -1 for spec in manifest.inputs)
+    if not free:
+        return dict(golden)
+    return {name: tensor[np.arange(rows) % len(tensor)] for name, tensor in golden.items()}
 
 
 async def _in_thread(model: _Model, inputs: Tensors, timeout_s: float) -> Any:
-    if model.running is not None and not model.running.done():
-        raise ModelBusyError("a call before this one has not ended")
+    """Wait for the thread and use it, both within ``timeout_s``."""
+    until_s = perf_counter() + timeout_s
+    _refuse_while_cut(model)
+    waited = model.turn.locked()
+    try:
+        async with asyncio.timeout(timeout_s), model.turn:
+            _refuse_while_cut(model)
+            if waited and until_s - perf_counter() < model.typical_s:
+                raise ModelBusyError("others took the time it needs")
+            return await _run(model, inputs)
+    except TimeoutError as exc:
+        if waited:
+            # The calls before it took the time: that is no word about the model.
+            raise ModelBusyError("others took its time") from exc
+        raise
+
+
+async def _run(model: _Model, inputs: Tensors) -> Any:
     options = ort.RunOptions()
-    loop = asyncio.get_running_loop()
-    model.running = loop.run_in_executor(
+    running = asyncio.get_running_loop().run_in_executor(
         model.thread, model.session.run, model.outputs, dict(inputs), options
     )
     try:
-        async with asyncio.timeout(timeout_s):
-            return await asyncio.shield(model.running)
-    except (TimeoutError, asyncio.CancelledError):
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
         options.terminate = True
-        model.running.add_done_callback(_forget)
+        model.cut, model.cut_s = running, perf_counter()
+        running.add_done_callback(_forget)
         raise
+
+
+def _refuse_while_cut(model: _Model) -> None:
+    if model.cut is None or model.cut.done():
+        return
+    if perf_counter() - model.cut_s > _STUCK_AFTER_S:
+        raise ModelFailedError("a call that was cut does not end")
+    raise ModelBusyError("a call that was cut has not ended")
 
 
 def _forget(done: asyncio.Future[Any]) -> None:

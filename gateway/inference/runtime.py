@@ -35,7 +35,8 @@ class Runtime(Protocol):
 
         Raises:
             TimeoutError: not done after ``timeout_s``.
-            ModelFailedError: it raised, answered wrongly, is busy or not loaded.
+            ModelBusyError: other calls hold it; says nothing about the model.
+            ModelFailedError: it raised, answered wrongly or is not loaded.
         """
         ...
 

@@ -120,16 +120,17 @@ def price_bundle(
     *,
     model: bytes | None = None,
     golden_score: float = 0.25,
+    golden_rows: int = 3,
     **changes: Any,
 ) -> Staged:
     """Write a price model's bundle."""
     width = len(FEATURES)
     folder.mkdir(parents=True)
     (folder / "model.onnx").write_bytes(price_model(width) if model is None else model)
-    rows = np.zeros((3, width), np.float32)
+    rows = np.zeros((golden_rows, width), np.float32)
     rows[:, 0] = 0.25
     np.save(folder / "golden-in.npy", rows)
-    np.save(folder / "golden-out.npy", np.full(3, golden_score, np.float32))
+    np.save(folder / "golden-out.npy", np.full(golden_rows, golden_score, np.float32))
     manifest = {
         "kind": "model",
         "name": "promo_price_edge",

@@ -139,6 +139,48 @@ async def test_a_heavy_model_that_fits_runs_beside_the_loop(tmp_path: Path) -> N
         assert (await opened.result(basket(["sure-yes"]))).tier is Tier.EDGE_MODEL
 
 
+async def test_calls_take_turns_at_a_heavy_model(tmp_path: Path) -> None:
+    patient = policy(
+        price_check={"budget_ms": 9000, "stages_ms": {"features": 5, "edge": 8000, "deep": 50}}
+    )
+    async with box(tmp_path) as opened:
+        heavy = price_bundle(tmp_path / "m", model=slow_price_model(WIDTH, 3, 500_000))
+        await opened.activate(
+            rules_bundle(tmp_path, policy=patient), features_bundle(tmp_path / "f"), heavy
+        )
+        bodies = [request(basket(["sure-yes"])) for _ in range(6)]
+        answers = await asyncio.gather(*(opened.raw(body) for body in bodies))
+        tiers = [decision_from_pb(answer).results[0].tier for answer in answers]
+        assert tiers == [Tier.EDGE_MODEL] * 6
+
+
+async def test_calls_that_others_keep_from_the_model_say_nothing_of_it(tmp_path: Path) -> None:
+    hasty = policy(
+        price_check={"budget_ms": 400, "stages_ms": {"features": 5, "edge": 60, "deep": 50}}
+    )
+    async with box(tmp_path) as opened:
+        heavy = price_bundle(tmp_path / "m", model=slow_price_model(WIDTH, steps=25))
+        await opened.activate(
+            rules_bundle(tmp_path, policy=hasty), features_bundle(tmp_path / "f"), heavy
+        )
+        bodies = [request(basket(["sure-yes"])) for _ in range(6)]
+        answers = await asyncio.gather(*(opened.raw(body) for body in bodies))
+        decisions = [decision_from_pb(answer) for answer in answers]
+        assert {stage(decision, "edge") for decision in decisions} == {StageResult.CUT}
+        model = opened.holdings.active.models["promo_price_edge"]
+        assert model.failures == 1, "only the call that had the model"
+        opened.watch.look()
+        assert "INFERENCE_DOWN" not in opened.degrade.reasons
+
+
+async def test_a_large_golden_batch_makes_no_tiny_model_heavy(tmp_path: Path) -> None:
+    runtime = OnnxRuntime()
+    async with box(tmp_path, runtime=runtime) as opened:
+        tiny = price_bundle(tmp_path / "m", golden_rows=600_000)
+        await opened.activate(rules_bundle(tmp_path), features_bundle(tmp_path / "f"), tiny)
+        assert runtime.inline(tiny.digest)
+
+
 async def test_a_nan_score_is_a_failure_of_the_model(tmp_path: Path) -> None:
     async with box(tmp_path) as opened:
         await opened.activate(
