@@ -9,15 +9,18 @@ from __future__ import annotations
 
 import hashlib
 import json
+import lzma
 import os
 import re
 import shutil
+import struct
 import zipfile
+import zlib
 from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 
 from cloud_sync.durable_files import settle, sync_folder
-from cloud_sync.errors import BundleError
+from cloud_sync.errors import BundleError, CloudUnavailableError
 from terminal_client.core.manifest import read_manifest
 from terminal_client.core.reading import DocumentError
 
@@ -27,6 +30,19 @@ _MAX_MANIFEST_BYTES = 8 * 1024 * 1024
 _FILE = re.compile(r"[a-z0-9_][a-z0-9._-]*(/[a-z0-9_][a-z0-9._-]*)*\Z")
 _DIGEST = re.compile(r"sha256:([0-9a-f]{64})\Z")
 _PIECE = 1024 * 1024
+_METHODS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
+_ENCRYPTED = 0x1
+# What zipfile lets through of the damage it meets: RuntimeError is an encrypted entry.
+_BROKEN_ARCHIVE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    struct.error,
+    ValueError,
+    KeyError,
+    RuntimeError,
+    EOFError,
+)
 
 
 class BundleStore:
@@ -67,7 +83,8 @@ class BundleStore:
     async def receive(self, digest: str, length: int, pieces: AsyncIterator[bytes]) -> None:
         """Write a bundle from ``pieces``; it appears whole or not at all.
 
-        Raises: BundleError: the bytes are not the ones signed.
+        Raises: CloudUnavailableError: the bytes are not the ones signed: broken off, or changed
+            on the way.
         """
         path = self.file(digest)
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -78,13 +95,13 @@ class BundleStore:
                 async for piece in pieces:
                     left -= len(piece)
                     if left < 0:
-                        raise BundleError(f"{digest} has more than {length} bytes")
+                        raise CloudUnavailableError(f"{digest} has more than {length} bytes")
                     hashed.update(piece)
                     file.write(piece)
                 file.flush()
                 os.fsync(file.fileno())
             if left or hashed.hexdigest() != _sha256(digest):
-                raise BundleError(f"{digest}: the bytes received are not the signed ones")
+                raise CloudUnavailableError(f"{digest}: the bytes received are not the signed ones")
             settle(temporary, path)
         finally:
             temporary.unlink(missing_ok=True)
@@ -105,7 +122,7 @@ class BundleStore:
         try:
             with zipfile.ZipFile(self.file(digest)) as archive:
                 _extract(archive, temporary)
-        except (zipfile.BadZipFile, ValueError, NotImplementedError, EOFError) as exc:
+        except _BROKEN_ARCHIVE as exc:
             shutil.rmtree(temporary, ignore_errors=True)
             raise BundleError(f"{digest}: {exc}") from exc
         except BaseException:
@@ -144,7 +161,11 @@ def _unharmed(folder: Path) -> bool:
 
 
 def _extract(archive: zipfile.ZipFile, folder: Path) -> None:
-    names = [entry.filename for entry in archive.infolist() if not entry.is_dir()]
+    entries = [entry for entry in archive.infolist() if not entry.is_dir()]
+    for entry in entries:
+        if entry.compress_type not in _METHODS or entry.flag_bits & _ENCRYPTED:
+            raise BundleError(f"{entry.filename!r:.100} is neither stored nor deflated")
+    names = [entry.filename for entry in entries]
     if len(set(names)) != len(names):
         raise BundleError("the archive names a file twice")
     files = _manifest_files(archive)

@@ -3,7 +3,8 @@
 * SyncError
   - StoreUnavailableError    the disk is wrong: nothing was stored, keep the records, come again
   - StoreMismatchError       the database belongs to another store or a newer version: do not start
-  - CloudUnavailableError    the network is wrong: keep what is active, come again later
+  - CloudUnavailableError    the network is wrong, or what it brought: keep what is active, come
+                             again later
   - BundleError              the bytes are wrong: do not activate, do not try again
   - HostUnavailableError     the process that serves is away: come again soon
   - HostRefusedError         it will not take this artifact: do not try again
@@ -25,7 +26,7 @@ class StoreMismatchError(SyncError):
 
 
 class CloudUnavailableError(SyncError):
-    """The cloud could not be reached or did not answer in time."""
+    """The cloud could not be reached, did not answer in time, or sent other bytes."""
 
 
 class BundleError(SyncError):

@@ -36,10 +36,11 @@ def archive(
     document: object = None,
     *,
     twice: str = "",
+    method: int = zipfile.ZIP_STORED,
 ) -> bytes:
     """Return an archive; ``document`` replaces the fitting manifest."""
     raw = io.BytesIO()
-    with zipfile.ZipFile(raw, "w") as packed:
+    with zipfile.ZipFile(raw, "w", method) as packed:
         whole = manifest(files) if document is None else document
         packed.writestr("manifest.json", json.dumps(whole))
         for name, content in files.items():
@@ -47,3 +48,19 @@ def archive(
         if twice:
             packed.writestr(twice, b"again")
     return raw.getvalue()
+
+
+def broken_deflate() -> bytes:
+    """Return an archive whose manifest is no deflate stream."""
+    raw = bytearray(archive(method=zipfile.ZIP_DEFLATED))
+    start = 30 + len("manifest.json")
+    raw[start : start + 2] = b"\xff\xff"
+    return bytes(raw)
+
+
+def encrypted() -> bytes:
+    """Return an archive that says its manifest is encrypted."""
+    raw = bytearray(archive())
+    raw[6] |= 1
+    raw[raw.find(b"PK\x01\x02") + 8] |= 1
+    return bytes(raw)
