@@ -1,8 +1,10 @@
 """Making a verified bundle decide: stage, canary, flip, remember; and again after a restart.
 
 Owns which artifacts are active, on disk, with the one before each (N and N-1). What is
-remembered was flipped: a bundle that fails on this box leaves no trace but its reason. Each
-artifact stands for itself; one that fails takes no other with it.
+remembered was flipped: a bundle that fails on this box leaves no trace but its reason. What
+is remembered and what decides differ while the host will not take back what it served: that
+is said, and tried again for as long as whoever asks for ``restore`` has patience. Each artifact
+stands for itself; one that fails takes no other with it.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -55,7 +58,7 @@ class ArtifactHost(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Active:
-    """An artifact that decides, and the one that did before it."""
+    """An artifact that should decide, as it did when it was flipped, and the one before it."""
 
     release: Release
     counter: int
@@ -78,19 +81,34 @@ class Activation:
         self._path = path
         self._clock = clock
         self._active: dict[Slot, Active] = {}
-        self._problems: dict[Slot, str] = {}
-        # A restart of the host and a new release never meet half way.
-        self._lock = asyncio.Lock()
+        self._deciding: dict[Slot, Release] = {}
+        self._refused: dict[Slot, str] = {}
+        self._lost: dict[Slot, str] = {}
+        # A restart of the host and a new release never meet half way; one artifact that takes
+        # its time keeps no other waiting.
+        self._locks: defaultdict[Slot, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     @property
     def active(self) -> Mapping[Slot, Active]:
-        """What decides, by kind and name."""
+        """What should decide, by kind and name."""
         return self._active
 
     @property
     def problems(self) -> Mapping[Slot, str]:
         """Why an artifact that should decide does not, by kind and name."""
-        return self._problems
+        return self._refused | self._lost
+
+    @property
+    def rules_digest(self) -> str:
+        """The digest of the rules that decide; of those that should, while none do; else empty."""
+        for releases in (
+            self._deciding,
+            {slot: active.release for slot, active in self._active.items()},
+        ):
+            for (kind, _), release in releases.items():
+                if kind in PACKED_KINDS:
+                    return release.digest
+        return ""
 
     def load(self, signed: Callable[[str], bool]) -> None:
         """Remember what was active in an earlier life, as far as it is ``signed`` (by digest).
@@ -122,50 +140,74 @@ class Activation:
             HostUnavailableError: try again soon.
             HostRefusedError, BundleError: not on this box; what decided before still does.
         """
-        release = selected.release
-        async with self._lock:
-            before = self._active.get(_slot(release))
+        release, slot = selected.release, _slot(selected.release)
+        async with self._locks[slot]:
+            before = self._active.get(slot)
             if before is not None and before.release.digest == release.digest:
+                self._refused.pop(slot, None)
                 self._remember(selected, before.previous, before.activated)
                 return False
             try:
                 await self._drive(release)
             except (HostRefusedError, BundleError) as exc:
-                self._problems[_slot(release)] = f"{_label(release)}: {exc}"
+                self._refused[slot] = f"{_label(release)}: {exc}"
                 raise
-            previous = None if before is None else before.release
+            previous = self._deciding.get(slot) or (before.release if before else None)
+            self._deciding[slot] = release
+            self._refused.pop(slot, None)
+            self._lost.pop(slot, None)
             self._remember(selected, previous, self._clock())
         logger.info("%s decides", _label(release))
-        if before is not None and before.previous is not None:
-            await self._let_go(before.previous)
+        if before is not None:
+            for old in filter(None, (before.release, before.previous)):
+                if previous is None or old.digest not in (release.digest, previous.digest):
+                    await self._let_go(old)
         return True
 
-    async def restore(self, serving: Mapping[Slot, str]) -> None:
+    async def restore(self, serving: Mapping[Slot, str], *, rules_only: bool = False) -> bool:
         """Make a host that serves ``serving`` (digests by slot) serve what was active.
 
         An artifact that it refuses now is replaced by the one before, if that works. Rules
         come first: without them the host can decide nothing.
 
+        Returns:
+            Whether everything looked at is what should decide; False: ask again later, what is
+            refused in a busy moment is often taken in a quiet one.
+
         Raises: HostUnavailableError: it went away again.
         """
-        async with self._lock:
-            order = sorted(self._active.values(), key=lambda one: one.release.kind != "rules")
-            for entry in order:
-                if serving.get(_slot(entry.release)) != entry.release.digest:
-                    await self._restore(entry)
+        whole = True
+        for slot in sorted(self._active, key=lambda one: one[0] not in PACKED_KINDS):
+            if rules_only and slot[0] not in PACKED_KINDS:
+                continue
+            async with self._locks[slot]:
+                whole &= await self._restore(slot, serving.get(slot, ""))
+        return whole
 
-    async def _restore(self, entry: Active) -> None:
-        slot = _slot(entry.release)
+    async def _restore(self, slot: Slot, served: str) -> bool:
+        """Return whether the slot's artifact decides; ``served`` is the digest that does so far."""
+        entry = self._active[slot]
+        problems = []
         for release in filter(None, (entry.release, entry.previous)):
             try:
-                await self._drive(release)
+                if served != release.digest:
+                    await self._drive(release)
             except (HostRefusedError, BundleError, OSError) as exc:
-                logger.error("%s cannot be used any more: %s", _label(release), exc)
-                self._problems[slot] = f"{_label(release)}: {exc}"
-            else:
-                if release is entry.release:
-                    self._problems.pop(slot, None)
-                return
+                problems.append(f"{_label(release)}: {exc}")
+                continue
+            self._deciding[slot] = release
+            if release is entry.release:
+                self._lost.pop(slot, None)
+                return True
+            problems.append(f"{_label(release)} decides instead")
+            break
+        else:
+            self._deciding.pop(slot, None)
+        problem = "; ".join(problems)
+        if self._lost.get(slot) != problem:
+            logger.error("not what should decide: %s", problem)
+        self._lost[slot] = problem
+        return False
 
     async def _drive(self, release: Release) -> None:
         path = await asyncio.to_thread(self._ready, release)
@@ -182,7 +224,10 @@ class Activation:
         return self._store.unpack(release.digest)
 
     async def _let_go(self, release: Release) -> None:
-        if any(release.digest == one.release.digest for one in self._active.values()):
+        wanted = (
+            one for active in self._active.values() for one in (active.release, active.previous)
+        )
+        if any(one is not None and one.digest == release.digest for one in wanted):
             return
         try:
             await self._host.unload(release.digest)
@@ -192,7 +237,6 @@ class Activation:
 
     def _remember(self, selected: Selected, previous: Release | None, at: datetime) -> None:
         slot = _slot(selected.release)
-        self._problems.pop(slot, None)
         entry = Active(
             release=selected.release, counter=selected.counter, activated=at, previous=previous
         )

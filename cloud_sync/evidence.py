@@ -56,6 +56,11 @@ class Proof:
     counters: Mapping[str, int]
     expires: datetime
 
+    @property
+    def digests(self) -> frozenset[str]:
+        """The digests of every release selected."""
+        return frozenset(one.release.digest for one in self.selected)
+
 
 Seen = tuple[Memory, Mapping[str, int]]
 """The newest versions believed, and the counter of each pointer by name."""

@@ -116,11 +116,12 @@ class Mirror:
     def documents(self, known_root_version: int) -> TrustDocuments | None:
         """Return what a register that knows a root verifies the fallback bundle with.
 
-        The documents of the rules this box uses; before it uses any, the latest. None: it
-        has none. A register older than the pinned root gets that root first.
+        The documents by which this box selected the rules that decide here, also after it fell
+        back; before any do, the latest. None: it has none. A register older than the pinned
+        root gets that root first.
         """
         rules = self.channels["rules"]
-        proof = rules.in_use or rules.latest
+        proof = rules.proof_of(self._activation.rules_digest) or rules.in_use or rules.latest
         if proof is None:
             return None
         first, pinned = self._pinned
@@ -135,8 +136,7 @@ class Mirror:
     def fallback_digests(self) -> frozenset[str]:
         """Return the digests of the rules that registers may fetch."""
         rules = self.channels["rules"]
-        proofs = filter(None, (rules.in_use, rules.latest))
-        return frozenset(one.release.digest for proof in proofs for one in proof.selected)
+        return frozenset().union(*(proof.digests for proof in rules.proofs()))
 
     async def look(self) -> None:
         """Look at the cloud once.
@@ -151,18 +151,19 @@ class Mirror:
         for name, channel in self.channels.items():
             release = await self._tree.metadata(name)
             if release is None:
-                channel.problem = f"the tree has no {name}.json"
+                channel.documents_problem = f"the tree has no {name}.json"
                 continue
             evidence = Evidence(
                 roots=roots, delegation=delegation, release=release, pointer=pointer
             )
-            before = channel.problem
+            before = channel.documents_problem
             try:
                 # On the loop, not in a thread: the channel's state changes in one step.
                 channel.offer(evidence, now)
             except (TrustError, OSError):
-                if channel.problem != before:
-                    logger.error("the documents of %s are refused: %s", name, channel.problem)
+                told = channel.documents_problem
+                if told != before:
+                    logger.error("the documents of %s are refused: %s", name, told)
 
     async def _look_for_ever(self, tree: CloudTree) -> None:
         while True:
@@ -206,7 +207,7 @@ class Mirror:
         return found
 
     def _kept(self) -> Iterator[str]:
-        """Yield every digest that stays on disk: selected, in use, and the one before."""
+        """Yield every digest that stays on disk: selected, remembered, and the one before."""
         yield from _selected(self.channels.values())
         for active in self._activation.active.values():
             yield active.release.digest

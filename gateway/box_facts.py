@@ -47,10 +47,7 @@ class BoxFactsSource:
     @property
     def fallback_digest(self) -> str:
         """The digest of the rules that decide here; empty: none yet."""
-        for (kind, _), active in self._activation.active.items():
-            if kind == "rules":
-                return active.release.digest
-        return ""
+        return self._activation.rules_digest
 
     def __call__(self) -> BoxFacts:
         """Return the facts now. A box whose serving is away answers by rules alone."""

@@ -27,9 +27,10 @@ from cloud_sync.errors import (
 from cloud_sync.mirror import Mirror
 from terminal_client.core.trust import Release
 from terminal_client.signatures import verify_signature
-from tests.control.bundles import archive
+from tests.control.bundles import FILES, archive, broken_deflate, manifest
 from tests.control.fake_serving import until
 from tests.control.store import Store
+from tests.terminal.rules import rules_bundle
 
 
 class Host:
@@ -40,11 +41,14 @@ class Host:
         self.staged: dict[str, Release] = {}
         self.unloaded: list[str] = []
         self.refused: set[str] = set()
+        self.defects: set[str] = set()
         self.away = False
 
     async def stage(self, release: Release, path: Path) -> None:
         if self.away:
             raise HostUnavailableError("serving does not answer")
+        if release.kind in self.defects:
+            raise LookupError(release.kind)
         assert path.is_dir() == (release.kind != "rules")  # noqa: ASYNC240 - a short look
         self.staged[release.digest] = release
 
@@ -367,3 +371,119 @@ async def test_metadata_larger_than_any_may_be_is_not_read(
     monkeypatch.setattr("cloud_sync.cloud_tree.MAX_METADATA_BYTES", 999)
     with pytest.raises(BundleError, match="1000 bytes"):
         await CloudTree(CloudAddress(url=tmp_path.as_uri())).metadata("targets")
+
+
+def halve(store: Store, version: str) -> tuple[Path, bytes]:
+    """Publish and promote rules of which only half the bytes are in the tree; return the rest."""
+    raw = rules_bundle(version, 20)
+    now = datetime.now(UTC)
+    digest = store.repository.publish("rules", "store", version, raw, now, now=now)
+    path = store.folder / "tree" / "targets" / f"{digest[7:]}.bundle"
+    path.write_bytes(raw[: len(raw) // 2])
+    store.repository.promote("fleet", "rules", "store", version, now=now)
+    return path, raw
+
+
+async def test_a_download_that_breaks_off_is_told_of_and_tried_again(site: Site) -> None:
+    site.store.publish_rules("1.0.0")
+    async with site.box() as (mirror, activation):
+        await until(lambda: site.rules() == "1.0.0")
+        path, raw = halve(site.store, "1.1.0")
+        channel = mirror.channels["rules"]
+        await until(lambda: "not the signed ones" in channel.problem)
+        # The documents are seen again and again meanwhile; what is wrong stays on show.
+        seen_at = channel.seen_at
+        await until(lambda: channel.seen_at != seen_at)
+        assert "not the signed ones" in channel.problem
+        assert activation.problems == {}
+        path.write_bytes(raw)
+        await until(lambda: site.rules() == "1.1.0")
+        await until(lambda: channel.problem == "")
+
+
+async def test_one_release_that_does_not_arrive_keeps_no_other_of_its_channel_waiting(
+    site: Site,
+) -> None:
+    digest = site.store.publish(
+        "features", "atlas", "1.0.0", archive(FILES, manifest(name="atlas"))
+    )
+    (site.store.folder / "tree" / "targets" / f"{digest[7:]}.bundle").unlink()
+    site.store.publish("features", "book", "1.0.0", archive())
+    async with site.box() as (mirror, _):
+        await until(lambda: site.host.serving.get(("features", "book")) == "1.0.0")
+        assert "atlas" in mirror.channels["features"].problem
+
+
+async def test_a_canary_that_fails_once_at_a_restart_of_serving_is_run_again(site: Site) -> None:
+    site.store.publish_rules("1.0.0")
+    async with site.box() as (mirror, activation):
+        await until(lambda: site.rules() == "1.0.0" and mirror.channels["rules"].in_use is not None)
+        site.host.serving.clear()
+        site.host.refused.add("1.0.0")
+        assert not await activation.restore({})
+        mirror.host_moved()
+        await asyncio.sleep(0.2)
+        assert "golden 0" in activation.problems["rules", "store"]
+        site.host.refused.clear()
+        assert await activation.restore({})
+        assert site.rules() == "1.0.0"
+        assert activation.problems == {}
+
+
+async def test_a_box_that_falls_back_says_what_it_decides_by(site: Site) -> None:
+    first = site.store.publish_rules("1.0.0")
+    async with site.box() as (mirror, activation):
+        await until(lambda: site.rules() == "1.0.0" and mirror.channels["rules"].in_use is not None)
+        old = mirror.documents(1)
+        second = site.store.publish_rules("1.1.0", percent=20)
+        await until(lambda: mirror.channels["rules"].before is not None)
+        new = mirror.documents(1)
+        assert (activation.rules_digest, new) != (first, old)
+    site.host = Host()
+    site.host.refused.add("1.1.0")
+    async with site.box(online=False) as (mirror, activation):
+        assert not await activation.restore({})
+        assert site.rules() == "1.0.0"
+        assert activation.rules_digest == first
+        assert mirror.documents(1) == old
+        assert mirror.fallback_digests() == {first, second}
+        assert "1.0.0" in activation.problems["rules", "store"]
+        site.host.refused.clear()
+        assert await activation.restore({("rules", "store"): first})
+        assert (activation.rules_digest, mirror.documents(1)) == (second, new)
+
+
+async def test_a_release_after_a_fall_back_keeps_what_decided_before_it(site: Site) -> None:
+    site.store.publish_rules("1.0.0")
+    async with site.box() as (_, activation):
+        await until(lambda: site.rules() == "1.0.0")
+        site.store.publish_rules("1.1.0", percent=20)
+        await until(lambda: site.rules() == "1.1.0")
+        site.host.refused.add("1.1.0")
+        await activation.restore({})
+        site.store.publish_rules("1.2.0", percent=30)
+        await until(lambda: site.rules() == "1.2.0")
+        previous = activation.active["rules", "store"].previous
+        assert previous is not None
+        assert previous.version == "1.0.0"
+        await until(lambda: site.host.unloaded == ["1.1.0"])
+        assert activation.problems == {}
+
+
+async def test_a_signed_archive_that_cannot_be_unpacked_is_refused_alone(site: Site) -> None:
+    raw = broken_deflate()
+    site.store.publish("features", "book", "1.0.0", raw)
+    async with site.box() as (mirror, activation):
+        await until(lambda: ("features", "book") in activation.problems)
+        assert "book 1.0.0" in mirror.channels["features"].problem
+        site.store.publish_rules("1.0.0")
+        await until(lambda: site.rules() == "1.0.0")
+
+
+async def test_what_nobody_foresaw_stays_one_channels_trouble(site: Site) -> None:
+    site.host.defects.add("features")
+    site.store.publish("features", "book", "1.0.0", archive())
+    async with site.box() as (mirror, _):
+        await until(lambda: "unforeseen" in mirror.channels["features"].problem)
+        site.store.publish_rules("1.0.0")
+        await until(lambda: site.rules() == "1.0.0")
