@@ -82,30 +82,37 @@ class DecisionService:
     async def _evaluate_stream(
         self, requests: AsyncIterator[bytes], context: Context
     ) -> AsyncIterator[pb.EvaluateStreamResponse]:
-        """Answer each question when it is ready; a failed one fails alone."""
+        """Answer each question when it is ready; a failed one fails alone.
+
+        A place is free again once its answer has been taken: who does not read is not read.
+        """
         done: asyncio.Queue[pb.EvaluateStreamResponse | None] = asyncio.Queue()
         room = asyncio.Semaphore(_MOST_AT_ONCE)
+        answering: set[asyncio.Task[None]] = set()
 
         async def answer(raw: bytes) -> None:
-            try:
-                done.put_nowait(await self._stream_answer(raw))
-            finally:
-                room.release()
+            done.put_nowait(await self._stream_answer(raw))
 
         async def read() -> None:
-            async with asyncio.TaskGroup() as answering:
-                async for raw in requests:
-                    await room.acquire()
-                    answering.create_task(answer(raw))
-            done.put_nowait(None)
+            async for raw in requests:
+                await room.acquire()
+                task = asyncio.create_task(answer(raw))
+                answering.add(task)
+                task.add_done_callback(answering.discard)
+            await asyncio.gather(*answering)
 
-        async with asyncio.TaskGroup() as tasks:
-            reading = tasks.create_task(read())
-            try:
-                while (response := await done.get()) is not None:
-                    yield response
-            finally:
-                reading.cancel()
+        # No TaskGroup: a generator whose caller has gone is closed from another task, where
+        # a group would take the end for a fault. All that is begun here is cancelled below.
+        reading = asyncio.create_task(read())
+        reading.add_done_callback(lambda _: done.put_nowait(None))
+        try:
+            while (response := await done.get()) is not None:
+                yield response
+                room.release()
+            reading.result()
+        finally:
+            for task in (reading, *answering):
+                task.cancel()
 
     async def _stream_answer(self, raw: bytes) -> pb.EvaluateStreamResponse:
         try:
