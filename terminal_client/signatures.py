@@ -6,11 +6,8 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, SECP256R1, EllipticCurvePublicKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from terminal_client.core.trust_metadata import PublicKey
-
-_ECDSA_KEYTYPES = ("ecdsa", "ecdsa-sha2-nistp256")
 
 
 def verify_signature(key: PublicKey, signature: bytes, message: bytes) -> bool:
@@ -19,20 +16,15 @@ def verify_signature(key: PublicKey, signature: bytes, message: bytes) -> bool:
     A scheme this version does not know, or a key that cannot be read, counts as not signed:
     never raises.
     """
+    decoded = key.decoded
+    if decoded is None:
+        return False
     try:
-        if key.scheme == "ed25519" and key.keytype == "ed25519":
-            Ed25519PublicKey.from_public_bytes(bytes.fromhex(key.public)).verify(signature, message)
-            return True
-        if key.scheme == "ecdsa-sha2-nistp256" and key.keytype in _ECDSA_KEYTYPES:
-            return _verify_ecdsa(key.public, signature, message)
+        if key.scheme == "ed25519":
+            Ed25519PublicKey.from_public_bytes(decoded).verify(signature, message)
+        else:
+            point = EllipticCurvePublicKey.from_encoded_point(SECP256R1(), decoded)
+            point.verify(signature, message, ECDSA(SHA256()))
     except (InvalidSignature, UnsupportedAlgorithm, ValueError):
         return False
-    return False
-
-
-def _verify_ecdsa(pem: str, signature: bytes, message: bytes) -> bool:
-    public = load_pem_public_key(pem.encode())
-    if not isinstance(public, EllipticCurvePublicKey) or not isinstance(public.curve, SECP256R1):
-        return False
-    public.verify(signature, message, ECDSA(SHA256()))
     return True

@@ -274,11 +274,11 @@ def check_bundle(release: Release, raw: bytes) -> None:
 def _require_threshold(
     envelope: Envelope, role: RoleKeys, verify_signature: VerifySignature
 ) -> None:
-    # Counted by the key itself, not by its name: one key under two names is one signer, and
-    # one that signed twice has signed once.
+    # Counted by the key itself, not by its name or spelling: one key under two names is one
+    # signer, and one that signed twice has signed once.
     by_id = {key.keyid: key for key in role.keys}
     valid = {
-        (by_id[keyid].keytype, by_id[keyid].public)
+        by_id[keyid].decoded
         for keyid, signature in envelope.signatures
         if keyid in by_id and verify_signature(by_id[keyid], signature, envelope.signed)
     }

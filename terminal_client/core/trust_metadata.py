@@ -15,6 +15,7 @@ from typing import TypeVar
 
 from terminal_client.core import canonical_json
 from terminal_client.core.canonical_json import CanonicalJsonError
+from terminal_client.core.public_keys import decoded_key
 from terminal_client.core.reading import DocumentError, Fields
 from terminal_client.core.trust_errors import MetadataError
 
@@ -36,6 +37,11 @@ class PublicKey:
     keytype: str
     scheme: str
     public: str
+
+    @property
+    def decoded(self) -> bytes | None:
+        """The key itself, the same however it is written; None: it cannot be read."""
+        return decoded_key(self.keytype, self.scheme, self.public)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

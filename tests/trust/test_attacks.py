@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,8 +11,13 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.asymmetric.ec import SECP384R1
-from securesystemslib.signer import CryptoSigner
+from cryptography.hazmat.primitives.asymmetric.ec import SECP384R1, EllipticCurvePublicKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    PublicFormat,
+    load_pem_public_key,
+)
+from securesystemslib.signer import CryptoSigner, Key
 from tuf.api.metadata import Metadata, TargetFile
 from tuf.api.serialization.json import JSONSerializer
 
@@ -95,6 +101,70 @@ def test_one_key_under_two_names_is_one_signer(tree: Tree) -> None:
     evidence = replace(tree.evidence(), delegation=json.dumps(delegation).encode())
     with pytest.raises(SignatureError, match="1 of 2"):
         verify(evidence, FOLLOWED, pinned.to_bytes(JSONSerializer()), Memory(), verify_signature)
+
+
+def _shouted(key: dict[str, Any]) -> dict[str, Any]:
+    return key | {"keyval": {"public": key["keyval"]["public"].upper()}}
+
+
+def _spaced(key: dict[str, Any]) -> dict[str, Any]:
+    return key | {"keyval": {"public": key["keyval"]["public"] + "\n"}}
+
+
+def _wrapped(key: dict[str, Any]) -> dict[str, Any]:
+    head, *body, tail = key["keyval"]["public"].strip().split("\n")
+    text = "".join(body)
+    lines = [text[at : at + 48] for at in range(0, len(text), 48)]
+    return key | {"keyval": {"public": "\r\n".join([head, *lines, tail])}}
+
+
+def _renamed(key: dict[str, Any]) -> dict[str, Any]:
+    return key | {"keytype": "ecdsa-sha2-nistp256"}
+
+
+def _compressed(key: dict[str, Any]) -> dict[str, Any]:
+    public = load_pem_public_key(key["keyval"]["public"].encode())
+    assert isinstance(public, EllipticCurvePublicKey)
+    prefix = bytes.fromhex("3039301306072a8648ce3d020106082a8648ce3d030107032200")
+    der = prefix + public.public_bytes(Encoding.X962, PublicFormat.CompressedPoint)
+    text = base64.b64encode(der).decode()
+    pem = f"-----BEGIN PUBLIC KEY-----\n{text[:64]}\n{text[64:]}\n-----END PUBLIC KEY-----\n"
+    load_pem_public_key(pem.encode())
+    return key | {"keyval": {"public": pem}}
+
+
+@pytest.mark.parametrize(
+    ("generate", "respell"),
+    [
+        (CryptoSigner.generate_ed25519, _shouted),
+        (CryptoSigner.generate_ecdsa, _spaced),
+        (CryptoSigner.generate_ecdsa, _wrapped),
+        (CryptoSigner.generate_ecdsa, _renamed),
+        (CryptoSigner.generate_ecdsa, _compressed),
+    ],
+    ids=["upper-case digits", "a blank line", "other lines", "a keytype's alias", "compressed"],
+)
+def test_one_key_spelled_in_two_ways_is_one_signer(
+    tree: Tree,
+    generate: Callable[[], CryptoSigner],
+    respell: Callable[[dict[str, Any]], dict[str, Any]],
+) -> None:
+    signer, twin = generate(), "00" * 32
+    keyid = signer.public_key.keyid
+
+    def delegate(signed: Any) -> None:
+        key = signer.public_key.to_dict()
+        signed.delegations.keys[keyid] = Key.from_dict(keyid, dict(key))
+        signed.delegations.keys[twin] = Key.from_dict(twin, respell(key))
+        role = signed.delegations.roles["rules"]
+        role.keyids, role.threshold = [keyid, twin], 2
+
+    release = json.loads(tree.read("rules"))
+    signature = signer.sign(canonical_json.encode(release["signed"])).to_dict()
+    release["signatures"] = [signature, signature | {"keyid": twin}]
+    delegation = tree.forged("targets", delegate, "targets")
+    with pytest.raises(SignatureError, match="rules has 1 of 2"):
+        check(tree, delegation=delegation, release=json.dumps(release).encode())
 
 
 @pytest.mark.parametrize("document", ["delegation", "release", "pointer"])
