@@ -26,7 +26,14 @@ from terminal_client.core.redemptions import RedemptionView
 from terminal_client.fallback_reason import FallbackReason
 from terminal_client.local_record import LocalRecords
 from terminal_client.outcomes import ReviewOutcome, SaleOutcome, redemptions_of, report_to_pb
-from terminal_client.own_answer import OwnAnswer, OwnDecider, agreement, last_resort, result_within
+from terminal_client.own_answer import (
+    OwnAnswer,
+    OwnDecider,
+    agreement,
+    last_resort,
+    result_within,
+    unavailable,
+)
 from terminal_client.pins import BasketPins
 from terminal_client.question import Question, basket_key, prepare
 from terminal_client.request_ids import new_request_id
@@ -43,8 +50,7 @@ _OUTCOME_WAIT = timedelta(milliseconds=50)
 _RESERVE_SHARE = 0.3
 _SHORTEST_RESERVE_S = 0.008
 _LONGEST_RESERVE_S = 0.030
-# A machine that stood still past the deadline gets the milliseconds that its rules need: the
-# rules' answer a little late is worth more than a punctual shrug.
+# The rules' answer a little late is worth more than a punctual shrug.
 _GRACE_S = 0.008
 # So does a disk that is nearly done: what the lane acts on is worth having on it.
 _DISK_GRACE_S = 0.005
@@ -266,9 +272,14 @@ class TerminalClient(AbstractContextManager["TerminalClient"]):
         deadline: float,
     ) -> Decision:
         reserve_s = self._reserve_s(question.budget.total_seconds()) / 2
-        left_s = max(deadline - reserve_s - time.monotonic(), _GRACE_S)
-        answer = result_within(own, question, left_s)
-        own.cancel()
+        answer = result_within(own, question, deadline - reserve_s - time.monotonic())
+        if answer is None:
+            # The machine stood still, or the basket is huge. Where the rules need a few
+            # milliseconds they get them; where they need more, the sale goes on without them.
+            own.cancel()
+            answer = self._decider.at_once(question, _GRACE_S)
+        if answer is None:
+            answer = unavailable(question.workflows, "BUDGET_EXHAUSTED")
         reason = reply.reason or FallbackReason.ERROR
         self._tally.answered_alone(reason)
         decision = self._records.record(

@@ -32,6 +32,9 @@ from terminal_client.question import Question
 logger = logging.getLogger(__name__)
 
 _THREADS = 4
+# Microseconds of rules per line, before the first basket and at most.
+_FIRST_GUESS_US = 150.0
+_SLOWEST_US = 2_000.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +63,7 @@ class OwnDecider:
         self._bundle = bundle
         self._view = view
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="posgate-rules")
+        self._us_per_line = _FIRST_GUESS_US
         # Started now: starting a thread waits until it runs, and no lane should.
         together = Barrier(_THREADS)
         for started in [self._threads.submit(together.wait) for _ in range(_THREADS)]:
@@ -68,6 +72,13 @@ class OwnDecider:
     def start(self, question: Question) -> Future[OwnAnswer]:
         """Begin to answer ``question``."""
         return self._threads.submit(self._answer, question)
+
+    def at_once(self, question: Question, longest_s: float) -> OwnAnswer | None:
+        """Answer in the caller's thread; None when that is likely to take over ``longest_s``."""
+        lines = len(question.basket.lines) if question.basket else 0
+        if (lines + 1) * self._us_per_line > longest_s * 1e6:
+            return None
+        return self._answer(question)
 
     def close(self) -> None:
         """Drop what has not begun. May be called twice."""
@@ -79,6 +90,10 @@ class OwnDecider:
         if bundle is None:
             return unavailable(question.workflows, "RULES_UNAVAILABLE")
         results = bundle.decide(question.basket, question.workflows, question.at, self._view())
+        spent_us = (time.perf_counter_ns() - began) // 1000
+        lines = len(question.basket.lines) if question.basket else 0
+        # Half of the newest and half of what was: quick to learn a new bundle, slow to panic.
+        self._us_per_line = (self._us_per_line + min(spent_us / (lines + 1), _SLOWEST_US)) / 2
         return OwnAnswer(
             results=results,
             verdict=_verdict(results, bundle),
@@ -89,16 +104,18 @@ class OwnDecider:
                 for name, workflow in bundle.policy.workflows.items()
                 if workflow.tiers == {Tier.RULES}
             ),
-            spent_us=(time.perf_counter_ns() - began) // 1000,
+            spent_us=spent_us,
         )
 
 
-def result_within(answer: Future[OwnAnswer], question: Question, timeout_s: float) -> OwnAnswer:
-    """Return the answer, or after ``timeout_s`` one that says it is not ready."""
+def result_within(
+    answer: Future[OwnAnswer], question: Question, timeout_s: float
+) -> OwnAnswer | None:
+    """Return the answer, or None when it is not ready after ``timeout_s``."""
     try:
         return answer.result(max(timeout_s, 0.0))
     except TimeoutError:
-        return unavailable(question.workflows, "BUDGET_EXHAUSTED")
+        return None
     # The rules tier promises not to raise; the lane does not stake its answer on that.
     except Exception:
         logger.exception("the rules tier failed; the basket is approved with RULE_ERROR")
