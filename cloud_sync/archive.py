@@ -16,6 +16,7 @@ from cloud_sync import outbox, redemption_ledger, store_log
 from cloud_sync.database import Database
 from cloud_sync.instants import from_ms, to_ms
 from cloud_sync.records import (
+    ANSWER_OVERHEAD_BYTES,
     RedemptionChange,
     RedemptionChanges,
     Source,
@@ -42,7 +43,7 @@ class Archive:
     async def recent_answers(self, since: datetime, cap_bytes: int) -> Sequence[StoredAnswer]:
         """Return the box's own answers decided after ``since``, oldest first.
 
-        The newest ones whose answers fit into ``cap_bytes`` together.
+        The newest ones that fit into ``cap_bytes`` together, counted as serving counts them.
         """
         async with self._database.read() as connection:
             return await _recent_answers(connection, to_ms(since), cap_bytes)
@@ -100,7 +101,7 @@ async def _recent_answers(
         (int(Source.JOURNAL), since_ms),
     ) as found:
         async for request_id, sha256, response, decision_id, decided_ms in found:
-            left_bytes -= len(response)
+            left_bytes -= len(response) + ANSWER_OVERHEAD_BYTES
             if left_bytes < 0:
                 break
             answers.append(

@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum, IntEnum
 
+ANSWER_OVERHEAD_BYTES = 512
+"""What a kept answer costs beside its bytes: who hands it on and who keeps it count alike."""
+
 
 class Source(IntEnum):
     """Who decided: the box (its journal) or a register (its spool)."""

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-_OVERHEAD_BYTES = 512
+from cloud_sync.records import ANSWER_OVERHEAD_BYTES
 
 
 class BodyChangedError(Exception):
@@ -33,7 +33,7 @@ class StoredAnswer:
     @property
     def cost_bytes(self) -> int:
         """What it counts for under the byte cap."""
-        return len(self.response) + len(self.current) + _OVERHEAD_BYTES
+        return len(self.response) + len(self.current) + ANSWER_OVERHEAD_BYTES
 
 
 @dataclass(slots=True)
@@ -43,19 +43,20 @@ class _InFlight:
 
 
 class RecentAnswers:
-    """Oldest go first when a cap is reached."""
+    """Oldest go first when a cap is reached: those of earlier lives before this life's."""
 
     def __init__(self, keep: timedelta, cap_bytes: int, now: Callable[[], datetime]) -> None:
         self._keep = keep
         self._cap_bytes = cap_bytes
         self._now = now
+        self._earlier: dict[str, StoredAnswer] = {}
         self._by_request: dict[str, StoredAnswer] = {}
         self._request_of: dict[str, str] = {}
         self._in_flight: dict[str, _InFlight] = {}
         self._size_bytes = 0
 
     def __len__(self) -> int:
-        return len(self._by_request)
+        return len(self._earlier) + len(self._by_request)
 
     @property
     def size_bytes(self) -> int:
@@ -64,7 +65,7 @@ class RecentAnswers:
 
     def find(self, request_id: str, request_sha256: bytes) -> StoredAnswer | None:
         """Return the stored answer; raises BodyChangedError if the body was another."""
-        stored = self._by_request.get(request_id)
+        stored = self._stored(request_id)
         if stored is None or self._now() - stored.decided > self._keep:
             return None
         if stored.request_sha256 != request_sha256:
@@ -102,48 +103,60 @@ class RecentAnswers:
 
     def put(self, answer: StoredAnswer) -> None:
         """Store an answer; one of the same request is replaced."""
-        self._forget(answer.request_id)
-        self._by_request[answer.request_id] = answer
-        self._request_of[answer.decision_id] = answer.request_id
-        self._size_bytes += answer.cost_bytes
-        self._trim()
+        self._insert(self._by_request, answer)
 
     def restore(self, answer: StoredAnswer) -> None:
-        """Store an answer of an earlier life, unless this life has one or is at it."""
-        if answer.request_id in self._by_request or answer.request_id in self._in_flight:
-            return
-        self.put(answer)
+        """Store an answer of an earlier life, unless this life has one or is at it.
+
+        Answers come oldest first. A second one of the same decision is how it stood later.
+        """
+        stored = self._stored(answer.request_id)
+        if stored is not None:
+            later = stored.decision_id == answer.decision_id and not stored.current
+            if later and stored.response != answer.response:
+                self.advance(answer.decision_id, answer.response)
+        elif answer.request_id not in self._in_flight:
+            self._insert(self._earlier, answer)
 
     def advance(self, decision_id: str, response: bytes) -> None:
         """Replace what GetDecision returns; the stored answer itself never changes."""
         request_id = self._request_of.get(decision_id)
         if request_id is None:
             return
-        moved = replace(self._by_request[request_id], current=response)
-        self._size_bytes += moved.cost_bytes - self._by_request[request_id].cost_bytes
-        self._by_request[request_id] = moved
+        life = self._by_request if request_id in self._by_request else self._earlier
+        moved = replace(life[request_id], current=response)
+        self._size_bytes += moved.cost_bytes - life[request_id].cost_bytes
+        life[request_id] = moved
         self._trim()
 
     def decision(self, decision_id: str) -> bytes | None:
         """Return the decision as it stands now; None: unknown or no longer kept."""
-        request_id = self._request_of.get(decision_id)
-        if request_id is None:
-            return None
-        stored = self._by_request[request_id]
-        if self._now() - stored.decided > self._keep:
+        stored = self._stored(self._request_of.get(decision_id, ""))
+        if stored is None or self._now() - stored.decided > self._keep:
             return None
         return stored.current or stored.response
 
+    def _stored(self, request_id: str) -> StoredAnswer | None:
+        return self._by_request.get(request_id) or self._earlier.get(request_id)
+
+    def _insert(self, life: dict[str, StoredAnswer], answer: StoredAnswer) -> None:
+        self._forget(answer.request_id)
+        life[answer.request_id] = answer
+        self._request_of[answer.decision_id] = answer.request_id
+        self._size_bytes += answer.cost_bytes
+        self._trim()
+
     def _trim(self) -> None:
         oldest_kept = self._now() - self._keep
-        while self._by_request:
-            first = next(iter(self._by_request.values()))
-            if self._size_bytes <= self._cap_bytes and first.decided >= oldest_kept:
-                return
-            self._forget(first.request_id)
+        for life in (self._earlier, self._by_request):
+            while life:
+                first = next(iter(life.values()))
+                if self._size_bytes <= self._cap_bytes and first.decided >= oldest_kept:
+                    break
+                self._forget(first.request_id)
 
     def _forget(self, request_id: str) -> None:
-        stored = self._by_request.pop(request_id, None)
+        stored = self._by_request.pop(request_id, None) or self._earlier.pop(request_id, None)
         if stored is not None:
             self._size_bytes -= stored.cost_bytes
             if self._request_of.get(stored.decision_id) == request_id:

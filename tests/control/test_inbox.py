@@ -182,7 +182,7 @@ async def test_recent_answers_are_the_newest_of_the_box_within_age_and_cap(
 ) -> None:
     await inbox.accept_batch(journal(*(decision(n) for n in range(1, 11))))
     await inbox.accept_batch(spool(decision(11, decision_id="lane")))
-    size = len(b"answer to r9")
+    size = len(b"answer to r9") + ANSWER_OVERHEAD_BYTES
     since = decision(2).decided
     all_kept = await archive.recent_answers(since, 10**6)
     assert [answer.request_id for answer in all_kept] == [f"r{n}" for n in range(2, 11)]

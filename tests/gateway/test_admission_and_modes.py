@@ -206,3 +206,28 @@ def test_a_decision_moves_on_and_its_stored_answer_does_not(answers: RecentAnswe
     found = answers.find("one", b"one")
     assert found is not None
     assert (len(found.response), answers.decision("d-one")) == (10, b"later")
+
+
+def test_answers_of_earlier_lives_make_room_for_this_ones(answers: RecentAnswers) -> None:
+    answers.put(stored("new"))
+    for number in range(40):
+        answers.restore(stored(str(number), decided=NOON - timedelta(hours=1)))
+    assert answers.find("new", b"new") is not None
+    assert answers.find("0", b"0") is None
+    assert answers.find("39", b"39") is not None, "of the restored ones the newest stay"
+    assert answers.size_bytes <= 10_000
+    for number in range(100, 140):
+        answers.put(stored(str(number)))
+    assert answers.find("39", b"39") is None
+    assert answers.find("new", b"new") is None
+    assert answers.find("139", b"139") is not None
+
+
+def test_an_earlier_lifes_decision_stands_as_it_stood_last(answers: RecentAnswers) -> None:
+    answers.restore(stored("one", 10))
+    later = replace(stored("one", 10), response=b"later")
+    answers.restore(later)
+    found = answers.find("one", b"one")
+    assert found is not None
+    assert (len(found.response), answers.decision("d-one")) == (10, b"later")
+    assert len(answers) == 1
