@@ -10,7 +10,14 @@ from cloud_sync.archive import Archive
 from cloud_sync.database import Database
 from cloud_sync.errors import StoreMismatchError, StoreUnavailableError
 from cloud_sync.inbox import Inbox
-from cloud_sync.records import Batch, Gap, OutcomeStatus, PoisonRecord, SaleEnd
+from cloud_sync.records import (
+    ANSWER_OVERHEAD_BYTES,
+    Batch,
+    Gap,
+    OutcomeStatus,
+    PoisonRecord,
+    SaleEnd,
+)
 from tests.control.conftest import Clock
 from tests.control.records_made import JOURNAL, LANE_4, decision, journal, outcome, spool
 
