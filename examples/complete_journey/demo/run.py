@@ -35,6 +35,7 @@ from terminal_client.core.redemptions import RedemptionView
 
 _PACKAGES = ("posgate", "grpcio", "onnxruntime-gpu", "protobuf", "cryptography", "tuf")
 _DRAIN_S = 20.0
+_NEXT_CUSTOMER_S = 0.02
 
 
 async def run(folder: Path, *, kind: str, console: Console) -> bool:
@@ -104,6 +105,7 @@ async def _play(store: Store, day: Day) -> None:
         for order in orders:
             await lane.ask(order)
             store.outcomes_sent += 1
+            await asyncio.sleep(_NEXT_CUSTOMER_S)
 
     async with asyncio.TaskGroup() as group:
         for lane, orders in zip(store.lanes, queues, strict=True):
