@@ -14,6 +14,13 @@ import unicodedata
 _TOKEN = re.compile(r"(?=[0-9_-]*[A-Za-z])[A-Za-z0-9_-]{8,64}\Z")
 # Separator and digit exclude each other, so the search is linear.
 _DIGIT_RUN = re.compile(r"[0-9](?:[^0-9A-Za-z]*[0-9]){12,}")
+# A UUID or a digest in hexadecimal: by chance its digits look like a card number now and
+# then, and no card number looks like it. Six letters, so that padding makes none.
+_IDENTIFIER = re.compile(
+    r"(?=(?:[^a-fA-F]*[a-fA-F]){6})"
+    r"(?:[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
+    r"|[0-9a-fA-F]{32}|[0-9a-fA-F]{40}|[0-9a-fA-F]{64})\Z"
+)
 _SEPARATORS = re.compile(r"[^0-9]+")
 # Issuers' first digits (ISO/IEC 7812): 3 to 6, and 2221 to 2720.
 _ISSUER = re.compile(r"[3-6]|2(?:22[1-9]|2[3-9]|[3-6]|7[01]|720)")
@@ -30,9 +37,10 @@ def holds_card_number(text: str) -> bool:
     """Tell whether ``text`` may hold a card number. Linear in its length.
 
     A number of 13 to 19 digits that begins like an issuer's and passes the Luhn check, with
-    or without digits behind it (an expiry date, say); and any longer number: no token is one.
+    or without digits behind it (an expiry date, say); and any longer number: no token is
+    one. UUIDs and hexadecimal digests are none.
     """
-    if len(text) < _SHORTEST:
+    if len(text) < _SHORTEST or _IDENTIFIER.match(text):
         return False
     if not text.isascii():
         text = unicodedata.normalize("NFKC", text)

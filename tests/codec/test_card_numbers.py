@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from uuid import UUID
 
 import pytest
 from hypothesis import given
@@ -57,6 +58,20 @@ def test_what_cannot_be_a_card_number_is_kept(text: str) -> None:
 @given(st.sampled_from(CARDS), st.lists(st.sampled_from(" -._/:"), min_size=20, max_size=20))
 def test_any_mixture_of_separators_is_seen_through(card: str, separators: list[str]) -> None:
     assert holds_card_number("".join(map("".join, zip(card, separators, strict=False))))
+
+
+@given(st.uuids(), st.binary(min_size=32, max_size=32))
+def test_uuids_and_digests_are_never_taken_for_cards(name: UUID, digest: bytes) -> None:
+    letters = sum(char in "abcdef" for char in name.hex)
+    assert letters < 6 or not holds_card_number(str(name))
+    letters = sum(char in "abcdef" for char in digest.hex())
+    assert letters < 6 or not holds_card_number(digest.hex())
+
+
+def test_a_uuid_whose_digits_pass_the_check_is_kept() -> None:
+    assert not holds_card_number("01a2093b-e495-7618-8251-6577ee20c3b2")
+    assert holds_card_number("41111111-1111-1111-1111-111111111111")
+    assert holds_card_number("a4111111111111111" + "0" * 15)
 
 
 def test_few_numeric_loyalty_numbers_are_taken_for_cards() -> None:
