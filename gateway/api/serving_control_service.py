@@ -35,22 +35,42 @@ _FORCE_REASONS = ("OPERATOR_FORCED", "DRILL")
 class Readiness:
     """Whether serving may say ready: it has rules, and the answers of its earlier lives.
 
-    If control does not bring the answers by ``patience_s`` after the start, rules alone do:
-    a box without control must still serve lanes.
+    A box without control must still serve lanes: rules alone do once control has given no
+    order for ``patience_s``. And whatever control is busy with, they do ``longest_s`` after
+    the rules have come.
     """
 
     def __init__(
-        self, has_rules: Callable[[], bool], now_s: Callable[[], float], patience_s: float = 5.0
+        self,
+        has_rules: Callable[[], bool],
+        now_s: Callable[[], float],
+        patience_s: float = 5.0,
+        longest_s: float = 15.0,
     ) -> None:
+        """``now_s`` is monotonic seconds."""
         self._has_rules = has_rules
         self._now_s = now_s
-        self._patience_until_s = now_s() + patience_s
+        self._patience_s = patience_s
+        self._longest_s = longest_s
+        self._heard_s = now_s()
+        self._ruled_s: float | None = None
+        self._given_up = False
         self.answers_loaded = False
 
+    def heard(self) -> None:
+        """Note that control is at work: it gave an order, or one has been carried out."""
+        self._heard_s = self._now_s()
+
     def __call__(self) -> bool:
-        """Tell whether it may."""
-        waited = self.answers_loaded or self._now_s() >= self._patience_until_s
-        return waited and self._has_rules()
+        """Tell whether it may; once it may, no order takes that back."""
+        if not self._has_rules():
+            return False
+        now_s = self._now_s()
+        if self._ruled_s is None:
+            self._ruled_s = now_s
+        silent = now_s - self._heard_s >= self._patience_s
+        self._given_up |= silent or now_s - self._ruled_s >= self._longest_s
+        return self.answers_loaded or self._given_up
 
 
 class ServingControlService(ServingControlServiceServicer):
@@ -104,6 +124,7 @@ class ServingControlService(ServingControlServiceServicer):
         self, request: pb.StageRequest, context: Context
     ) -> pb.StageResponse:
         """Load beside the active one."""
+        self._ready.heard()
         artifact = request.artifact
         if artifact.kind not in _KINDS:
             await abort(context, _refused("SCHEMA_MISMATCH", "artifact.kind is unknown"))
@@ -111,6 +132,8 @@ class ServingControlService(ServingControlServiceServicer):
             await self._engine.holdings.stage(artifact.kind, artifact.digest, Path(request.path))
         except ArtifactRefusedError as exc:
             await abort(context, _refused(exc.reason, str(exc)))
+        finally:
+            self._ready.heard()
         self._moved()
         return pb.StageResponse()
 
@@ -118,6 +141,7 @@ class ServingControlService(ServingControlServiceServicer):
         self, request: pb.CanaryRequest, context: Context
     ) -> pb.CanaryResponse:
         """Run the golden vectors."""
+        self._ready.heard()
         try:
             passed = await self._engine.holdings.canary(request.digest)
         except (UnknownArtifactError, ArtifactRefusedError) as exc:
@@ -130,6 +154,7 @@ class ServingControlService(ServingControlServiceServicer):
 
     async def Flip(self, request: pb.FlipRequest, context: Context) -> pb.FlipResponse:  # noqa: N802
         """Let it decide."""
+        self._ready.heard()
         try:
             previous = self._engine.holdings.flip(request.digest)
         except (UnknownArtifactError, ArtifactRefusedError) as exc:
@@ -154,6 +179,7 @@ class ServingControlService(ServingControlServiceServicer):
         self, request: pb.PutRedemptionsRequest, context: Context
     ) -> pb.PutRedemptionsResponse:
         """Replace or extend the redemption view."""
+        self._ready.heard()
         keys = set() if request.reset else self._redeemed
         for change in request.changes:
             if change.redeemed:
@@ -169,6 +195,7 @@ class ServingControlService(ServingControlServiceServicer):
         self, request: pb.PutStoreLogRequest, context: Context
     ) -> pb.PutStoreLogResponse:
         """Replace rows of the store's own log."""
+        self._ready.heard()
         rows = [
             LogRow(row.business_day, row.item_id, row.line_count, row.discounted_line_count)
             for row in request.rows
@@ -180,6 +207,7 @@ class ServingControlService(ServingControlServiceServicer):
         self, request: pb.PutRecentAnswersRequest, context: Context
     ) -> pb.PutRecentAnswersResponse:
         """Take answers of an earlier life; one given since stays as it is."""
+        self._ready.heard()
         for answer in request.answers:
             self._engine.answers.restore(
                 StoredAnswer(
