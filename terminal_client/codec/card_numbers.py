@@ -15,9 +15,9 @@ _TOKEN = re.compile(r"(?=[0-9_-]*[A-Za-z])[A-Za-z0-9_-]{8,64}\Z")
 # Separator and digit exclude each other, so the search is linear.
 _DIGIT_RUN = re.compile(r"[0-9](?:[^0-9A-Za-z]*[0-9]){12,}")
 # A UUID or a digest in hexadecimal: by chance its digits look like a card number now and
-# then, and no card number looks like it. Six letters, so that padding makes none.
+# then, and no card number looks like it. One letter at least: digits alone are judged.
 _IDENTIFIER = re.compile(
-    r"(?=(?:[^a-fA-F]*[a-fA-F]){6})"
+    r"(?=[^a-fA-F]*[a-fA-F])"
     r"(?:[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
     r"|[0-9a-fA-F]{32}|[0-9a-fA-F]{40}|[0-9a-fA-F]{64})\Z"
 )

@@ -62,16 +62,15 @@ def test_any_mixture_of_separators_is_seen_through(card: str, separators: list[s
 
 @given(st.uuids(), st.binary(min_size=32, max_size=32))
 def test_uuids_and_digests_are_never_taken_for_cards(name: UUID, digest: bytes) -> None:
-    letters = sum(char in "abcdef" for char in name.hex)
-    assert letters < 6 or not holds_card_number(str(name))
-    letters = sum(char in "abcdef" for char in digest.hex())
-    assert letters < 6 or not holds_card_number(digest.hex())
+    assert name.hex.isdecimal() or not holds_card_number(str(name))
+    assert name.hex.isdecimal() or not holds_card_number(name.hex)
+    assert digest.hex().isdecimal() or not holds_card_number(digest.hex())
 
 
 def test_a_uuid_whose_digits_pass_the_check_is_kept() -> None:
     assert not holds_card_number("01a2093b-e495-7618-8251-6577ee20c3b2")
     assert holds_card_number("41111111-1111-1111-1111-111111111111")
-    assert holds_card_number("a4111111111111111" + "0" * 15)
+    assert holds_card_number("a4111111111111111" + "0" * 14)
 
 
 def test_few_numeric_loyalty_numbers_are_taken_for_cards() -> None:
