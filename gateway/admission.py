@@ -1,8 +1,9 @@
 """How many calls are decided at once; the rest gets the rules' answer at once.
 
-The limit adapts: it shrinks when calls use up their budget or the event loop runs late,
-and grows again while calls finish in time. Overload is an outcome, never an error, a mode
-or a reason to ask the cloud.
+The limit adapts: it shrinks when calls use up what the policy gives their workflows or the
+event loop runs late, and grows again while calls finish in time. A caller in a hurry moves
+nothing: its own short deadline says nothing about this box. Overload is an outcome, never an
+error, a mode or a reason to ask the cloud.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ _RANK = (Priority.PAYMENT, Priority.NORMAL, Priority.DEFERRABLE)
 _SHRINK = 0.8
 _SHRINK_EVERY_S = 0.1
 _LATE_SHARE = 0.8
-"""A call that used this share of its budget by itself counts as late."""
+"""A call that used this share of the policy's budget by itself counts as late."""
 LATE_LOOP_S = 0.02
 """The event loop this late counts as a late call."""
 
@@ -61,13 +62,17 @@ class Admission:
             self.shed_count += 1
         return Ticket(admitted)
 
-    def leave(self, ticket: Ticket, own_us: int, budget_us: int) -> None:
-        """Note the end of a call that took ``own_us``, waiting for the cloud not counted."""
+    def leave(self, ticket: Ticket, own_us: int, budget_us: int, policy_us: int) -> None:
+        """Note the end of a call that took ``own_us``, waiting for the cloud not counted.
+
+        It had ``budget_us``; the policy gives its workflows ``policy_us``.
+        """
         if not ticket.admitted:
             return
-        if own_us > _LATE_SHARE * budget_us:
+        late_us = _LATE_SHARE * policy_us
+        if own_us > late_us:
             self.late()
-        elif self._inside >= self._limit / 2:
+        elif budget_us >= late_us and self._inside >= self._limit / 2:
             self._limit = min(self._limit + 1 / self._limit, self._most)
         self._inside -= 1
 

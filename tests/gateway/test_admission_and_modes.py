@@ -50,18 +50,33 @@ def test_late_calls_shrink_the_limit_and_calls_in_time_grow_it() -> None:
     admission = Admission(2, 10, clock)
     for _ in range(50):
         clock.now += 0.2
-        admission.leave(admission.enter(Priority.PAYMENT), own_us=900, budget_us=1_000)
+        admission.leave(
+            admission.enter(Priority.PAYMENT), own_us=900, budget_us=1_000, policy_us=1_000
+        )
     shrunk = admission.limit
     assert shrunk == pytest.approx(2)
     for _ in range(200):
         first, second = (admission.enter(Priority.PAYMENT) for _ in range(2))
-        admission.leave(first, own_us=10, budget_us=1_000)
-        admission.leave(second, own_us=10, budget_us=1_000)
+        admission.leave(first, own_us=10, budget_us=1_000, policy_us=1_000)
+        admission.leave(second, own_us=10, budget_us=1_000, policy_us=1_000)
     assert admission.limit > 3
     for _ in range(20):
         admission.recover()
     assert admission.limit == 10
     assert admission.inside == 0
+
+
+def test_a_caller_in_a_hurry_moves_nothing() -> None:
+    clock = Seconds()
+    admission = Admission(2, 10, clock)
+    admission.late()
+    assert admission.limit == 8
+    for _ in range(50):
+        clock.now += 0.2
+        tickets = filled(admission, Priority.PAYMENT, 6)
+        for ticket in tickets:
+            admission.leave(ticket, own_us=2_900, budget_us=3_000, policy_us=60_000)
+    assert admission.limit == 8
 
 
 def test_one_burst_shrinks_the_limit_once() -> None:
@@ -81,7 +96,7 @@ def test_whatever_comes_the_count_is_right_and_the_limit_in_bounds(
         if ticket.admitted:
             inside.append(ticket)
         elif inside:
-            admission.leave(inside.pop(), 1_000 if late else 1, 1_000)
+            admission.leave(inside.pop(), 1_000 if late else 1, 1_000, 1_000)
         assert admission.inside == len(inside) <= 8
         assert 2 <= admission.limit <= 8
 

@@ -365,6 +365,13 @@ async def test_overload_is_the_rules_answer_and_never_the_clouds(
     assert store.admission.inside == 0
 
 
+async def test_a_lane_with_tiny_deadlines_takes_nothing_from_the_others(store: Box) -> None:
+    for _ in range(30):
+        await store.raw(request(basket(["maybe"] * 20)), timedelta(microseconds=500))
+        store.clock.pass_by(timedelta(seconds=1))
+    assert store.admission.limit == 64
+
+
 async def test_a_slow_workflow_is_pending_and_fetched_later(tmp_path: Path) -> None:
     async def slowly(question: DeepQuestion) -> DeepAnswer:
         await asyncio.sleep(0.15)
