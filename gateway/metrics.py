@@ -93,6 +93,10 @@ class ServingMetrics:
             "posgate_concurrency_limit", "Calls decided at once, at most.",
             registry=registry, multiprocess_mode=_LIVE,
         )  # fmt: skip
+        self.defects = Counter(
+            "posgate_decision_defects", "Exceptions that a rules answer stood in for.",
+            registry=registry,
+        )  # fmt: skip
         self.replayed = Counter(
             "posgate_replayed", "Answers given again, byte for byte.", registry=registry
         )

@@ -292,10 +292,15 @@ class DecisionEngine:
         except Exception:
             for case in cases:
                 case.judge.missed("MODEL_UNAVAILABLE")
-            now_s = self._clock.now_us() / 1e6
-            if now_s - self._defect_s > _DEFECT_EVERY_S:
-                self._defect_s = now_s
-                logger.exception("a model stage failed; the rules answered")
+            self._defect("a model stage failed; the rules answered")
+
+    def _defect(self, words: str) -> None:
+        """Count the exception at hand, and write it down if none was lately."""
+        self._metrics.defects.inc()
+        now_s = self._clock.now_us() / 1e6
+        if now_s - self._defect_s > _DEFECT_EVERY_S:
+            self._defect_s = now_s
+            logger.exception(words)
 
     async def _finish(self, run: Run) -> bytes:
         """Put the answer together, store it, write it down, count it."""
@@ -320,7 +325,10 @@ class DecisionEngine:
         return response
 
     async def _later(self, run: Run) -> None:
-        """Answer what was pending; GetDecision finds it."""
+        """Answer what was pending; GetDecision finds it, after a restart too.
+
+        Never raises: a task that did would end every lane's calls with the group.
+        """
         try:
             cases = run.asked_later()
             total = max(case.judge.workflow.budget for case in cases)
@@ -328,6 +336,12 @@ class DecisionEngine:
             await self._improve(run, cases, budget, 0)
             moved = answer(self._parts(run, frozenset()), budget, run.now, self._clock.now_us)
             self.answers.advance(run.decision_id, moved)
+            # A second record of the same decision: control lets it supersede the first.
+            self._write(
+                record(run.request, run.raw, run.request_sha256, moved, run.scored(), run.now)
+            )
+        except Exception:
+            self._defect("a pending decision stays as it was")
         finally:
             self._later_count -= 1
 

@@ -395,8 +395,43 @@ async def test_a_slow_workflow_is_pending_and_fetched_later(tmp_path: Path) -> N
         now = opened.engine.decision(first.decision_id)
         assert now is not None
         moved = decision_from_pb(pb.EvaluateResponse.FromString(now))
+        written, followed = opened.journal()
     assert moved.decision_id == first.decision_id
     assert (moved.results[0].pending, moved.results[0].tier) == (False, Tier.DEEP_MODEL)
+    assert (followed.request, followed.request_sha256) == (written.request, written.request_sha256)
+    assert followed.response == now
+
+
+async def test_a_defect_in_what_is_answered_later_ends_nothing_else(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def unspeakable(question: DeepQuestion) -> DeepAnswer:
+        # No protobuf can carry it: the answer's bytes cannot be made.
+        return DeepAnswer(scores=np.array([0.9], np.float32), item_ids=("\ud800",))
+
+    later = {
+        "tiers": ["edge_model", "deep_model", "rules"],
+        "edge_model": "basket_rec_edge",
+        "deep_model": "basket_rec_deep",
+        "deep_bands": [],
+        "influence": ["recommendations"],
+        "interactive": False,
+    }
+    async with box(tmp_path, deep=ScriptedDeep(unspeakable)) as opened:
+        await opened.activate(
+            rules_bundle(tmp_path, policy=policy(recommendation=later)),
+            cart_bundle(tmp_path / "cart"),
+        )
+        known = basket(["item-003"], loyalty_token="household-1")
+        for _ in range(3):
+            first = await opened.decide(known, "recommendation")
+            await asyncio.sleep(0.02)
+            stands = opened.engine.decision(first.decision_id)
+            assert stands is not None
+            assert decision_from_pb(pb.EvaluateResponse.FromString(stands)) == first
+        assert (await opened.decide(basket(["x"]), "age_check")).results
+    written = [found for found in caplog.records if found.exc_info]
+    assert [found.getMessage() for found in written] == ["a pending decision stays as it was"]
 
 
 async def test_recommendations_come_from_the_cart_model_and_the_best_sellers(
