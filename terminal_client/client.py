@@ -38,7 +38,7 @@ from terminal_client.pins import BasketPins
 from terminal_client.question import Question, basket_key, prepare
 from terminal_client.request_ids import new_request_id
 from terminal_client.state import TerminalState
-from terminal_client.status import BundleStatus, LaneTally, TerminalStatus
+from terminal_client.status import LaneTally, TerminalStatus, snapshot
 from terminal_client.upkeep import LaneCounts, Upkeep
 from terminal_client.uploader import Uploader
 
@@ -197,32 +197,8 @@ class TerminalClient(AbstractContextManager["TerminalClient"]):
 
     def status(self) -> TerminalStatus:
         """Return how the terminal is."""
-        gateway, own, compared, agreed, failures = self._tally.snapshot()
-        held = self._state.cache.active
-        return TerminalStatus(
-            gateway_answers=gateway,
-            own_answers=own,
-            compared=compared,
-            agreed=agreed,
-            failures=failures,
-            spool=self._state.spool.counts if self._state.spool else None,
-            uploads=replace(self._uploader.counts) if self._uploader else None,
-            bundle=None
-            if held is None
-            else BundleStatus(
-                name=held.bundle.name,
-                version=held.bundle.version,
-                digest=held.bundle.digest,
-                as_of=held.bundle.as_of,
-                expired=held.trusted.expired(self._clock()),
-            ),
-            contact=self._upkeep.contact,
-            gateways={link.address.serving: link.state for link in self._links},
-            conditions=(
-                *self._state.conditions,
-                *self._state.cache.conditions,
-                *self._upkeep.conditions,
-            ),
+        return snapshot(
+            self._state, self._links, self._tally, self._uploader, self._upkeep, self._clock()
         )
 
     def _evaluate(

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
+from terminal_client.channel import GatewayLink
 from terminal_client.fallback_reason import FallbackReason
 from terminal_client.spool import SpoolCounts
-from terminal_client.upkeep import Contact
-from terminal_client.uploader import UploadCounts
+from terminal_client.state import TerminalState
+from terminal_client.upkeep import Contact, Upkeep
+from terminal_client.uploader import UploadCounts, Uploader
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,3 +82,41 @@ class LaneTally:
         with self._lock:
             own = dict(self._own)
             return self._gateway, own, self._compared, self._agreed, self._failures
+
+
+def snapshot(
+    state: TerminalState,
+    links: Sequence[GatewayLink],
+    tally: LaneTally,
+    uploader: Uploader | None,
+    upkeep: Upkeep,
+    now: datetime,
+) -> TerminalStatus:
+    """Return how everything is at ``now``."""
+    gateway, own, compared, agreed, failures = tally.snapshot()
+    return TerminalStatus(
+        gateway_answers=gateway,
+        own_answers=own,
+        compared=compared,
+        agreed=agreed,
+        failures=failures,
+        spool=state.spool.counts if state.spool else None,
+        uploads=replace(uploader.counts) if uploader else None,
+        bundle=_bundle_status(state, now),
+        contact=upkeep.contact,
+        gateways={link.address.serving: link.state for link in links},
+        conditions=(*state.conditions, *state.cache.conditions, *upkeep.conditions),
+    )
+
+
+def _bundle_status(state: TerminalState, now: datetime) -> BundleStatus | None:
+    held = state.cache.active
+    if held is None:
+        return None
+    return BundleStatus(
+        name=held.bundle.name,
+        version=held.bundle.version,
+        digest=held.bundle.digest,
+        as_of=held.bundle.as_of,
+        expired=held.trusted.expired(now),
+    )

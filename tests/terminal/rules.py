@@ -9,8 +9,8 @@ from typing import Any
 
 from terminal_client.core.basket import (
     Basket,
-    LaneKind,
     ItemIdType,
+    LaneKind,
     LineItem,
     TransactionRef,
     TransactionType,
