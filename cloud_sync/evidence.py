@@ -19,16 +19,16 @@ from terminal_client.core.reading import DocumentError, Fields
 from terminal_client.core.trust import (
     Evidence,
     Followed,
-    Memory,
     Release,
     VerifySignature,
     delegated,
     pointers,
-    refuse_rollback,
+    remember,
     select,
     trusted_root,
     trusted_targets,
 )
+from terminal_client.core.trust_memory import Memory, refuse_rollback
 
 _SCHEMA = 1
 
@@ -83,21 +83,16 @@ def prove(
     top = trusted_targets(root, evidence.delegation, verify_signature)
     releases = delegated(top, channel, evidence.release, verify_signature)
     ring_targets = delegated(top, ring, evidence.pointer, verify_signature)
-    reached = Memory(
-        root_version=root.version,
-        delegation_version=top.version,
-        release_version=releases.version,
-        pointer_version=ring_targets.version,
-    )
     memory, counters = seen
-    refuse_rollback(reached, memory, Followed(ring=ring, channel=channel))
+    followed = Followed(ring=ring, channel=channel)
+    reached = remember(root, top, releases, ring_targets, followed, memory)
+    refuse_rollback(reached, memory, channel, ring)
     selected = []
     for pointer in pointers(top, ring_targets, ring):
         if pointer.channel == channel:
-            followed = Followed(ring=ring, channel=channel, name=pointer.name)
             before = replace(memory, counter=counters.get(pointer.name, 0))
-            refuse_rollback(replace(reached, counter=pointer.counter), before, followed)
-            release = select(top, releases, pointer)
+            refuse_rollback(replace(reached, counter=pointer.counter), before, channel, ring)
+            release = select(top, releases, pointer, reached)
             selected.append(Selected(release=release, counter=pointer.counter))
     return Proof(
         evidence=evidence,

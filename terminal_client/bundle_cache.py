@@ -14,7 +14,7 @@ import json
 import logging
 import threading
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -25,13 +25,14 @@ from terminal_client.core.reading import DocumentError, Fields
 from terminal_client.core.trust import (
     Evidence,
     Followed,
-    Memory,
     Trusted,
     check_bundle,
     trusted_root,
     verify,
 )
 from terminal_client.core.trust_errors import DigestError, SelectionError, TrustError
+from terminal_client.core.trust_memory import Memory, Signers
+from terminal_client.core.versions import precedence
 from terminal_client.durable_file import write_file
 from terminal_client.errors import ConfigError
 from terminal_client.signatures import verify_signature
@@ -41,6 +42,13 @@ logger = logging.getLogger(__name__)
 CHANNEL = "rules"
 LONGEST_BUNDLE = 64 * 1024 * 1024
 _SCHEMA = 1
+_NUMBERS = (
+    "root_version",
+    "delegation_version",
+    "release_version",
+    "pointer_version",
+    "counter",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -198,7 +206,9 @@ class BundleCache:
         self.conditions = tuple(conditions)
 
     def _load_entry(self, evidence: Evidence) -> Held:
-        trusted = verify(evidence, self._followed, self._pinned_root, Memory(), verify_signature)
+        # N-1 is older than what was believed, and withdrawn it must not stand in.
+        floors = Memory(floors=self._memory.floors)
+        trusted = verify(evidence, self._followed, self._pinned_root, floors, verify_signature)
         _require_rules(trusted)
         raw = (self._folder / _file_name(trusted.release.digest)).read_bytes()
         check_bundle(trusted.release, raw)
@@ -209,8 +219,7 @@ class BundleCache:
         try:
             state = Fields(json.loads(self._state_file.read_bytes()), "state")
             state.integer("schema", _SCHEMA, _SCHEMA)
-            memory = state.table("memory", _read_number)
-            self._memory = Memory(**memory)
+            self._memory = _read_memory(state.object("memory"))
             return state.items("held", _read_evidence)
         except FileNotFoundError:
             return ()
@@ -222,7 +231,7 @@ class BundleCache:
     def _write_state(self, held: tuple[Held, ...], memory: Memory) -> None:
         state = {
             "schema": _SCHEMA,
-            "memory": asdict(memory),
+            "memory": _memory_to_json(memory),
             "held": [_evidence_to_json(entry.evidence) for entry in held],
         }
         write_file(self._state_file, json.dumps(state, sort_keys=True).encode())
@@ -290,5 +299,28 @@ def _read_bytes(value: object, path: str) -> bytes:
         raise DocumentError(path, "is not base64", "fetch it again") from error
 
 
-def _read_number(value: object, path: str) -> int:
-    return Fields({"number": value}, path).integer("number", 0)
+def _memory_to_json(memory: Memory) -> Mapping[str, object]:
+    return {name: getattr(memory, name) for name in _NUMBERS} | {
+        "signers": {
+            role: {"keys": sorted(signers.keys), "threshold": signers.threshold}
+            for role, signers in memory.signers.items()
+        },
+        "floors": dict(memory.floors),
+    }
+
+
+def _read_memory(fields: Fields) -> Memory:
+    def signers(value: object, path: str) -> Signers:
+        role = Fields(value, path)
+        return Signers(keys=frozenset(role.texts("keys")), threshold=role.integer("threshold", 1))
+
+    def floor(value: object, path: str) -> str:
+        text = Fields({"floor": value}, path).text("floor", longest=64)
+        precedence(text)
+        return text
+
+    return Memory(
+        **{name: fields.integer(name, 0) for name in _NUMBERS},
+        signers=fields.table("signers", signers),
+        floors=fields.table("floors", floor),
+    )

@@ -212,6 +212,31 @@ class Repository:
         self.keys.remove(oldest, "root")
         return document.signed.version
 
+    def replace_keys(self, role: str, *, now: datetime) -> None:
+        """Give a channel or ring a new key instead of those it has.
+
+        The way out when a key was stolen: machines that have believed what the thief signed
+        let the role's numbers start again.
+
+        Raises: RepositoryError: there is no such role.
+        """
+        document = self._delegated(role)
+        top = Metadata[Targets].from_file(str(self._file("targets")))
+        delegations = top.signed.delegations
+        assert delegations is not None
+        assert delegations.roles is not None
+        outgoing = tuple(delegations.roles[role].keyids)
+        signer = self.keys.add(role)
+        top.signed.add_key(signer.public_key, role)
+        for keyid in outgoing:
+            top.signed.revoke_key(keyid, role)
+        top.signed.version += 1
+        top.signed.expires = expiry("targets", now)
+        self._write(top, "targets")
+        for keyid in outgoing:
+            self.keys.remove(keyid, role)
+        self._renew(document, role, now)
+
     @property
     def _metadata(self) -> Path:
         return self.path / "metadata"

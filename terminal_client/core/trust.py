@@ -11,18 +11,24 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol
 
 from terminal_client.core.reading import DocumentError, Fields
 from terminal_client.core.trust_errors import (
     DigestError,
-    RollbackError,
     RootChainError,
     SelectionError,
     SignatureError,
+)
+from terminal_client.core.trust_memory import (
+    NO_FLOOR,
+    Memory,
+    Signers,
+    highest_floors,
+    refuse_rollback,
 )
 from terminal_client.core.trust_metadata import (
     Envelope,
@@ -70,19 +76,6 @@ class Followed:
     ring: str
     channel: str
     name: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Memory:
-    """The newest things believed. Under one root nothing here may go down; a new root is how
-    owners recover from a stolen key, so it lets the other numbers start again.
-    """
-
-    root_version: int = 0
-    delegation_version: int = 0
-    release_version: int = 0
-    pointer_version: int = 0
-    counter: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,16 +132,12 @@ def verify(
     channel = delegated(delegation, followed.channel, evidence.release, verify_signature)
     ring = delegated(delegation, followed.ring, evidence.pointer, verify_signature)
     pointer = _followed_pointer(delegation, ring, followed)
-    reached = Memory(
-        root_version=root.version,
-        delegation_version=delegation.version,
-        release_version=channel.version,
-        pointer_version=ring.version,
-        counter=pointer.counter,
+    reached = replace(
+        remember(root, delegation, channel, ring, followed, memory), counter=pointer.counter
     )
-    refuse_rollback(reached, memory, followed)
+    refuse_rollback(reached, memory, followed.channel, followed.ring)
     return Trusted(
-        release=select(delegation, channel, pointer),
+        release=select(delegation, channel, pointer, reached),
         counter=pointer.counter,
         memory=reached,
         expires={
@@ -204,6 +193,33 @@ def delegated(
     return read_targets(envelope, role)
 
 
+def remember(
+    root: Root,
+    delegation: Targets,
+    channel: Targets,
+    ring: Targets,
+    followed: Followed,
+    before: Memory,
+) -> Memory:
+    """Return what these documents leave to remember after ``before``; ``counter`` stays 0.
+
+    Raises: SelectionError: a floor in ``channel`` is no version.
+    """
+    roles = {
+        "targets": root.roles["targets"],
+        followed.channel: delegation.delegations[followed.channel].signers,
+        followed.ring: delegation.delegations[followed.ring].signers,
+    }
+    return Memory(
+        root_version=root.version,
+        delegation_version=delegation.version,
+        release_version=channel.version,
+        pointer_version=ring.version,
+        signers={name: _signers(role) for name, role in roles.items()},
+        floors=highest_floors(before.floors, *_floors(channel, followed.channel)),
+    )
+
+
 def pointers(delegation: Targets, ring: Targets, name: str) -> tuple[Pointer, ...]:
     """Return everything that the ring ``name`` selects, by path.
 
@@ -220,12 +236,14 @@ def pointers(delegation: Targets, ring: Targets, name: str) -> tuple[Pointer, ..
     )
 
 
-def select(delegation: Targets, channel: Targets, pointer: Pointer) -> Release:
+def select(delegation: Targets, channel: Targets, pointer: Pointer, memory: Memory) -> Release:
     """Return the release that ``pointer`` selects among those in ``channel``.
+
+    ``memory`` is what ``remember`` returned: it holds the floors.
 
     Raises:
         SelectionError: the channel has not signed it, it is another file than the ring
-            means, or it is below the floor that the channel has signed.
+            means, or it is below a floor that the channel has ever signed.
     """
     role = pointer.channel
     path = f"{role}/{pointer.name}/{pointer.version}.bundle"
@@ -234,7 +252,7 @@ def select(delegation: Targets, channel: Targets, pointer: Pointer) -> Release:
         raise SelectionError(role, f"has not signed {path}")
     if f"sha256:{target.sha256}" != pointer.digest:
         raise SelectionError(role, f"has signed other bytes as {path}")
-    floor = _floor(channel, role, pointer.name)
+    floor = memory.floor(pointer.name)
     if precedence(pointer.version) < precedence(floor):
         raise SelectionError(role, f"has withdrawn {path}: the floor is {floor}")
     try:
@@ -249,18 +267,6 @@ def select(delegation: Targets, channel: Targets, pointer: Pointer) -> Release:
         digest=pointer.digest,
         length=target.length,
     )
-
-
-def refuse_rollback(reached: Memory, memory: Memory, followed: Followed) -> None:
-    """Raise RollbackError when ``reached`` is older than ``memory``."""
-    if reached.root_version > memory.root_version:
-        return
-    roles = ("root", "targets", followed.channel, followed.ring, followed.ring)
-    for role, field in zip(roles, fields(Memory), strict=True):
-        offered, remembered = getattr(reached, field.name), getattr(memory, field.name)
-        if offered < remembered:
-            what = "counter" if field.name == "counter" else "version"
-            raise RollbackError(role, what, offered, remembered)
 
 
 def check_bundle(release: Release, raw: bytes) -> None:
@@ -318,16 +324,22 @@ def _read_pointer(target: Target, ring: str) -> Pointer:
     return pointer
 
 
-def _floor(channel: Targets, role: str, name: str) -> str:
-    """Return the highest floor that any release of ``name`` declares."""
-    prefix = f"{role}/{name}/"
-    floors = ["0.0.0"]
+def _signers(role: RoleKeys) -> Signers:
+    decoded = (key.decoded for key in role.keys)
+    return Signers(
+        keys=frozenset(key.hex() for key in decoded if key is not None),
+        threshold=role.threshold,
+    )
+
+
+def _floors(channel: Targets, role: str) -> Iterator[Mapping[str, str]]:
+    """Yield the floor that each release declares for its name."""
     for path, target in channel.targets.items():
-        if path.startswith(prefix):
+        parts = path.split("/")
+        if len(parts) == 3 and parts[0] == role:
             try:
-                floor = Fields(target.custom, path).text("floor", "0.0.0", 64)
+                floor = Fields(target.custom, path).text("floor", NO_FLOOR, 64)
                 precedence(floor)
             except ValueError as error:
                 raise SelectionError(role, str(error)) from error
-            floors.append(floor)
-    return max(floors, key=precedence)
+            yield {parts[1]: floor}

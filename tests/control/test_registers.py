@@ -26,7 +26,8 @@ from posgate.v1.outcome_pb2_grpc import OutcomeServiceStub
 from posgate.v1.terminal_pb2_grpc import TerminalServiceStub
 from terminal_client.codec import encode_request, instant_to_pb
 from terminal_client.core.basket import Basket
-from terminal_client.core.trust import Evidence, Followed, Memory, check_bundle, verify
+from terminal_client.core.trust import Evidence, Followed, check_bundle, verify
+from terminal_client.core.trust_memory import Memory
 from terminal_client.signatures import verify_signature
 from tests.control.fake_serving import fake_serving, until
 from tests.control.store import Store

@@ -84,6 +84,32 @@ def test_a_bundle_with_one_bit_flipped_is_not_used_and_the_one_before_is(store: 
     assert any("does not have its digest" in condition for condition in cache.conditions)
 
 
+def test_a_withdrawn_bundle_does_not_stand_in_for_a_damaged_one(store: Store) -> None:
+    store.box()
+    client = store.ready_terminal()
+    now = datetime.now(UTC)
+    raw = rules_bundle("1.1.0")
+    store.repository.publish("rules", "store", "1.1.0", raw, now, now=now, floor="1.1.0")
+    store.repository.promote("fleet", "rules", "store", "1.1.0", now=now)
+    until(lambda: _version(client) == "1.1.0")
+    client.close()
+    assert version(reopened(store)) == "1.1.0"
+    (folder(store) / f"{rules_digest(raw)[7:]}.bundle").write_bytes(b"damaged")
+    cache = reopened(store)
+    assert version(cache) == ""
+    assert any("the floor is 1.1.0" in condition for condition in cache.conditions)
+
+
+def test_a_restart_forgets_neither_the_keys_nor_the_floors(store: Store) -> None:
+    store.box()
+    fetched(store, "1.1.0")
+    state = json.loads((folder(store) / "state.json").read_bytes())
+    assert set(state["memory"]["signers"]) == {"targets", "rules", "fleet"}
+    assert reopened(store)._memory.signers["targets"].threshold == 2
+    store.repository.replace_keys("fleet", now=datetime.now(UTC))
+    assert _version(store.ready_terminal()) == "1.1.0"
+
+
 def test_a_missing_bundle_is_fetched_again(store: Store) -> None:
     box = store.box()
     fetched(store)

@@ -22,7 +22,7 @@ from tuf.api.metadata import Metadata, TargetFile
 from tuf.api.serialization.json import JSONSerializer
 
 from terminal_client.core import canonical_json
-from terminal_client.core.trust import Memory, check_bundle, verify
+from terminal_client.core.trust import check_bundle, verify
 from terminal_client.core.trust_errors import (
     DigestError,
     MetadataError,
@@ -32,6 +32,7 @@ from terminal_client.core.trust_errors import (
     SignatureError,
     TrustError,
 )
+from terminal_client.core.trust_memory import Memory
 from terminal_client.signatures import verify_signature
 from tests.trust.trees import BUNDLE, FOLLOWED, NOW, Tree, check
 
@@ -362,7 +363,7 @@ def test_an_older_root_chain_is_refused_once_a_newer_one_was_seen(tree: Tree) ->
         check(tree, seen, roots=())
 
 
-def test_a_new_root_lets_the_counters_start_again(tree: Tree) -> None:
+def test_a_new_key_lets_its_role_start_again_and_no_other(tree: Tree) -> None:
     """The way out after a stolen ring key has signed a counter of 2^53 - 1."""
 
     def exhaust(signed: Any) -> None:
@@ -370,11 +371,110 @@ def test_a_new_root_lets_the_counters_start_again(tree: Tree) -> None:
         target.unrecognized_fields["custom"]["counter"] = 2**53 - 1
         signed.version = 2**40
 
-    seen = check(tree, pointer=tree.forged("fleet", exhaust, "fleet")).memory
+    stolen = tree.forged("fleet", exhaust, "fleet")
+    seen = check(tree, pointer=stolen).memory
+    tree.repository.rotate_root_key(now=NOW)
     with pytest.raises(RollbackError):
         check(tree, seen)
-    tree.repository.rotate_root_key(now=NOW)
-    assert check(tree, seen).counter == 1
+    old = tree.evidence()
+    tree.repository.replace_keys("fleet", now=NOW)
+    after = check(tree, seen).memory
+    assert (after.counter, after.pointer_version) == (1, 3)
+    with pytest.raises(SignatureError, match="fleet has 0 of 1"):
+        check(tree, after, pointer=stolen)
+    with pytest.raises(RollbackError, match="targets has version 1, below 2"):
+        check(tree, after, delegation=old.delegation, pointer=stolen)
+
+
+def test_the_same_keys_in_another_order_are_no_new_ones(tree: Tree) -> None:
+    tree.release("1.1.0", OTHER)
+    seen = check(tree).memory
+    assert json.loads(tree.read("targets"))["signed"]["version"] == 1
+
+    def respell(signed: Any) -> None:
+        signed.version += 1
+        (keyid,) = signed.delegations.roles["fleet"].keyids
+        twin = Key.from_dict("00" * 32, signed.delegations.keys[keyid].to_dict())
+        signed.delegations.keys[twin.keyid] = twin
+        signed.delegations.roles["fleet"].keyids.insert(0, twin.keyid)
+
+    def older(signed: Any) -> None:
+        signed.version = 1
+
+    changes = {
+        "delegation": tree.forged("targets", respell, "targets"),
+        "pointer": tree.forged("fleet", older, "fleet"),
+    }
+    with pytest.raises(RollbackError, match="fleet has version 1"):
+        check(tree, seen, **changes)
+
+
+@pytest.mark.parametrize("rotated_count", [1, 2])
+def test_a_routine_rotation_of_root_keys_brings_nothing_old_back(
+    tree: Tree, rotated_count: int
+) -> None:
+    old = tree.evidence()
+    tree.release("2.0.0", OTHER, floor="2.0.0")
+    seen = check(tree).memory
+    for _ in range(rotated_count):
+        tree.repository.rotate_root_key(now=NOW)
+    documents = {"delegation": old.delegation, "release": old.release, "pointer": old.pointer}
+    with pytest.raises(RollbackError, match="rules has version 2, below 3"):
+        check(tree, seen, **documents)
+    for document in ("release", "pointer"):
+        with pytest.raises((RollbackError, SelectionError)):
+            check(tree, seen, **{document: documents[document]})
+    assert check(tree, seen).release.version == "2.0.0"
+
+
+@pytest.mark.parametrize(("replaced_count", "back"), [(1, False), (2, True)])
+def test_the_delegation_starts_again_only_when_its_old_keys_can_sign_no_more(
+    tree: Tree, replaced_count: int, back: bool
+) -> None:
+    original = tree.read("targets")
+    advanced = tree.forged("targets", lambda signed: setattr(signed, "version", 9), "targets")
+    seen = check(tree, delegation=advanced).memory
+    keys = tree.repository.keys
+    stale = [signer.public_key.keyid for signer in keys.signers("targets")][:replaced_count]
+    root = Metadata[Any].from_bytes(tree.pinned)
+    root.signed.version += 1
+    for keyid in stale:
+        root.signed.revoke_key(keyid, "targets")
+        root.signed.add_key(keys.add("targets").public_key, "targets")
+    root.signatures.clear()
+    for signer in keys.signers("root"):
+        root.sign(signer, append=True)
+    roots = (root.to_bytes(JSONSerializer()),)
+    for keyid in stale:
+        keys.remove(keyid, "targets")
+    renewed = tree.forged("targets", lambda signed: setattr(signed, "version", 2), "targets")
+    if back:
+        assert check(tree, seen, roots=roots, delegation=renewed).memory.delegation_version == 2
+        with pytest.raises(SignatureError):
+            check(tree, seen, roots=roots, delegation=original)
+    else:
+        for lower in (renewed, original):
+            with pytest.raises(RollbackError, match="below 9"):
+                check(tree, seen, roots=roots, delegation=lower)
+
+
+def test_a_floor_once_seen_stays_whatever_the_channel_signs_later(tree: Tree) -> None:
+    tree.release("2.0.0", OTHER, floor="2.0.0")
+    seen = check(tree).memory
+    assert seen.floor("store") == "2.0.0"
+
+    def forget(signed: Any) -> None:
+        signed.version += 1
+        for target in signed.targets.values():
+            target.unrecognized_fields["custom"].pop("floor", None)
+
+    tree.repository.promote("fleet", "rules", "store", "1.0.0", now=NOW)
+    forgotten = tree.forged("rules", forget, "rules")
+    with pytest.raises(SelectionError, match=r"the floor is 2\.0\.0"):
+        check(tree, seen, release=forgotten)
+    tree.repository.replace_keys("rules", now=NOW)
+    with pytest.raises(SelectionError, match=r"the floor is 2\.0\.0"):
+        check(tree, seen, release=tree.forged("rules", forget, "rules"))
 
 
 @pytest.mark.parametrize(

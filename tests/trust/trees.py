@@ -12,7 +12,8 @@ from tuf.api.metadata import Metadata
 from tuf.api.serialization.json import JSONSerializer
 
 from cloud_sync.publisher.repository import Repository
-from terminal_client.core.trust import Evidence, Followed, Memory, Trusted, verify
+from terminal_client.core.trust import Evidence, Followed, Trusted, verify
+from terminal_client.core.trust_memory import Memory
 from terminal_client.signatures import verify_signature
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
