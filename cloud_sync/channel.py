@@ -261,7 +261,6 @@ class ChannelLoop:
             HostUnavailableError, OSError: come again.
             HostRefusedError, BundleError: its bytes are proved, and this box cannot use them.
         """
-        release = selected.release
         if not await self._held(selected):
             await self._fetch(selected)
         try:

@@ -42,6 +42,7 @@ from gateway.health.monitor import HealthMonitor
 from gateway.health.orders import ControlOrders
 from gateway.health.routes import administration, monitoring
 from gateway.journal_drain import JournalDrain
+from gateway.ordered_mode import OrderedMode
 from gateway.serving_driver import ServingDriver
 from gateway.serving_link import ServingLink
 from gateway.terminals import Terminals
@@ -133,9 +134,10 @@ class _Assembly:
         activation = Activation(link, store, config.paths.mirror_dir / "active.json", now)
         mirror = self._mirror(store, activation)
         mirror.load()
-        driver = self._driver(link, archive, activation, mirror)
-        inbox = Inbox(database, now, driver.changed)
+        # Who is told of new records needs the drain of the journal, and the drain the inbox.
+        inbox = Inbox(database, now, lambda: driver.changed())
         drain = JournalDrain(config.paths.journal, inbox, archive, self._metrics.lost)
+        driver = self._driver(link, archive, activation, mirror, drain)
         facts = BoxFactsSource(
             config, activation, store.file, lambda: driver.status, config.listen.control.port
         )
@@ -156,12 +158,19 @@ class _Assembly:
         )  # fmt: skip
 
     def _driver(
-        self, link: ServingLink, archive: Archive, activation: Activation, mirror: Mirror
+        self,
+        link: ServingLink,
+        archive: Archive,
+        activation: Activation,
+        mirror: Mirror,
+        drain: JournalDrain,
     ) -> ServingDriver:
         return ServingDriver(
             serving=link,
             views=archive,
             artifacts=activation,
+            order=OrderedMode(self._config.paths.mirror_dir / "ordered_mode.json"),
+            drain=drain.empty,
             clock=now,
             keep=self._config.answers.keep,
             cap_bytes=self._config.answers.cap_bytes,

@@ -78,6 +78,8 @@ class JournalDrain:
         self._lost = lost
         self._epoch = ""
         self._sequence = 0
+        # Two readers of one ring must not drain the same records at once.
+        self._draining = asyncio.Lock()
         self.problem = ""
         self.drained_count = 0
 
@@ -96,6 +98,29 @@ class JournalDrain:
 
         Raises: StoreUnavailableError: the disk refuses; the ring keeps its records.
         """
+        async with self._draining:
+            return await self._drain(reader)
+
+    async def empty(self) -> None:
+        """Drain until nothing is left, or no journal is there.
+
+        Raises: StoreUnavailableError: the disk refuses; what is left stays in the ring.
+        """
+        try:
+            with JournalReader.open(self._path) as reader:
+                while await self.drain(reader):
+                    pass
+        except (FileNotFoundError, JournalError) as exc:
+            logger.debug("nothing to drain: %s", exc)
+
+    async def finish(self) -> None:
+        """Drain what is left, before control ends; what the disk refuses stays in the ring."""
+        try:
+            await self.empty()
+        except StoreUnavailableError as exc:
+            logger.warning("leaving the journal as it is: %s", exc)
+
+    async def _drain(self, reader: JournalReader) -> int:
         drained = reader.read(MAX_RECORDS)
         batches = await self._batches(drained)
         for batch in batches:
@@ -107,15 +132,6 @@ class JournalDrain:
             self._epoch, self._sequence = last.epoch, last.sequence
         self.drained_count += len(drained.records)
         return len(drained.records)
-
-    async def finish(self) -> None:
-        """Drain what is left, before control ends; what the disk refuses stays in the ring."""
-        try:
-            with JournalReader.open(self._path) as reader:
-                while await self.drain(reader):
-                    pass
-        except (FileNotFoundError, JournalError, StoreUnavailableError) as exc:
-            logger.warning("leaving the journal as it is: %s", exc)
 
     async def _follow(self, reader: JournalReader, opened: os.stat_result) -> None:
         """Drain until the file is replaced: a new one has another inode or size."""

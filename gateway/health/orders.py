@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from cloud_sync.archive import Archive
 from cloud_sync.records import StoredDecision
-from gateway.serving_driver import ServingDriver
+from gateway.serving_driver import OPERATOR_FORCED, ServingDriver
 from terminal_client.core.modes import Mode
 
 ORDER_S = 10.0
@@ -32,7 +32,7 @@ class ControlOrders:
 
     def force_mode(self, mode: Mode | None) -> None:
         """As ``routes.Orders``."""
-        self._run(self._driver.force_mode(mode, "OPERATOR_FORCED"))
+        self._run(self._driver.force_mode(mode, OPERATOR_FORCED))
 
     def _run(self, order: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(order, self._loop).result(ORDER_S)

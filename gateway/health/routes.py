@@ -26,7 +26,10 @@ class Orders(Protocol):
         ...
 
     def force_mode(self, mode: Mode | None) -> None:
-        """Order a mode, or take it back. Raises: HostUnavailableError, HostRefusedError."""
+        """Order a mode, or take it back.
+
+        Raises: HostUnavailableError, HostRefusedError, StoreUnavailableError.
+        """
         ...
 
 
@@ -69,6 +72,8 @@ def administration(monitor: HealthMonitor, orders: Orders) -> Routes:
             orders.force_mode(ordered)
         except (HostUnavailableError, TimeoutError) as exc:
             return json_reply({"error": str(exc) or "serving does not answer"}, 503)
+        except StoreUnavailableError as exc:
+            return json_reply({"error": str(exc)}, 503)
         except HostRefusedError as exc:
             return json_reply({"error": str(exc)}, 409)
         return json_reply({"state": "released" if ordered is None else "forced", "mode": name})

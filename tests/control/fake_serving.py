@@ -38,6 +38,10 @@ class FakeServing(ServingControlServiceServicer):
         self.answers: list[str] = []
         self.complete = False
         self.refused: set[str] = set()
+        self.degrade_reasons: list[str] = []
+        # Closed: a model's canary takes its time.
+        self.gate = asyncio.Event()
+        self.gate.set()
         self.mode = decision_pb2.MODE_LOCAL_ONLY
 
     async def GetStatus(
@@ -57,6 +61,7 @@ class FakeServing(ServingControlServiceServicer):
             answers_loaded=self.complete,
             artifacts=artifacts,
             mode=self.mode,
+            degrade_reasons=self.degrade_reasons,
             redemption_cursor=self.redemption_cursor,
             store_log_cursor=self.store_log_cursor,
         )
@@ -70,6 +75,8 @@ class FakeServing(ServingControlServiceServicer):
     async def Canary(self, request: pb.CanaryRequest, context: Context) -> pb.CanaryResponse:
         artifact = self.held[request.digest]
         self.orders.append(f"canary {artifact.kind} {artifact.version}")
+        if artifact.kind == "model":
+            await self.gate.wait()
         if artifact.version in self.refused:
             await context.abort(grpc.StatusCode.FAILED_PRECONDITION, "golden 0 came out wrong")
         return pb.CanaryResponse(slowest_us=10)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -99,6 +100,31 @@ async def test_killed_between_commit_and_freeing_nothing_is_lost_or_doubled(
         assert ring.used_share == 0
     assert await ask(database, "SELECT sequence FROM decisions ORDER BY 1") == [(1,), (2,)]
     assert await ask(database, "SELECT 1 FROM gaps") == []
+
+
+async def test_emptying_the_journal_while_it_is_drained_stores_each_record_once(
+    tmp_path: Path, inbox: Inbox, archive: Archive, database: Database
+) -> None:
+    path = tmp_path / "journal"
+    drain = JournalDrain(path, inbox, archive)
+    with writer(path, "e1") as ring:
+        running = asyncio.create_task(drain.run())
+        for number in range(40):
+            ring.append(record(f"r{number}"))
+            if number % 10 == 9:
+                await drain.empty()
+                assert ring.used_share == 0
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+    assert await ask(database, "SELECT COUNT(*) FROM decisions") == [(40,)]
+    assert await ask(database, "SELECT 1 FROM gaps") == []
+    assert drain.drained_count == 40
+
+
+async def test_a_journal_that_is_not_there_is_empty(
+    tmp_path: Path, inbox: Inbox, archive: Archive
+) -> None:
+    await JournalDrain(tmp_path / "journal", inbox, archive).empty()
 
 
 async def test_a_killed_servings_records_are_drained_with_its_successors(

@@ -12,9 +12,10 @@ import pytest
 
 from cloud_sync.archive import Archive
 from cloud_sync.database import Database
-from cloud_sync.errors import HostRefusedError, HostUnavailableError
+from cloud_sync.errors import HostRefusedError, HostUnavailableError, StoreUnavailableError
 from cloud_sync.inbox import Inbox
-from cloud_sync.records import SaleEnd
+from cloud_sync.records import Batch, SaleEnd
+from gateway.ordered_mode import OrderedMode
 from gateway.serving_driver import ServingDriver
 from gateway.serving_link import ServingLink
 from terminal_client.core.modes import Mode
@@ -23,37 +24,55 @@ from tests.control.conftest import Clock
 from tests.control.fake_serving import FakeServing, fake_serving, until
 from tests.control.records_made import decision, facts, journal, outcome, spool
 
+RULES = Release(channel="rules", name="store", version="1", kind="rules", digest="d", length=1)
+MODEL = Release(channel="models", name="price", version="2", kind="model", digest="m", length=1)
+
 
 class Artifacts:
-    """What should decide: one rules bundle, driven straight to the socket."""
+    """What should decide: rules, and a model if wanted, driven straight to the socket."""
 
     def __init__(self, link: ServingLink, path: Path) -> None:
         self.link = link
         self.path = path
+        self.wanted = [RULES]
 
-    async def restore(self, serving: Mapping[tuple[str, str], str]) -> None:
-        release = Release(
-            channel="rules", name="store", version="1", kind="rules", digest="d", length=1
-        )
-        if serving.get(("rules", "store")) != "d":
-            await self.link.stage(release, self.path)
-            await self.link.canary("d")
-            await self.link.flip("d")
+    async def restore(
+        self, serving: Mapping[tuple[str, str], str], *, rules_only: bool = False
+    ) -> bool:
+        for release in self.wanted[:1] if rules_only else self.wanted:
+            if serving.get((release.kind, release.name)) != release.digest:
+                try:
+                    await self.link.stage(release, self.path)
+                    await self.link.canary(release.digest)
+                    await self.link.flip(release.digest)
+                except HostRefusedError:
+                    return False
+        return True
 
 
 class Bench:
     def __init__(self, folder: Path, link: ServingLink, archive: Archive, clock: Clock) -> None:
         self.socket = folder / "serving.sock"
         self.moved = 0
+        self.artifacts = Artifacts(link, folder)
+        self.in_journal: list[Batch] = []
+        self.inbox: Inbox | None = None
         self.driver = ServingDriver(
             serving=link,
             views=archive,
-            artifacts=Artifacts(link, folder),
+            artifacts=self.artifacts,
+            order=OrderedMode(folder / "ordered_mode.json"),
+            drain=self._drain,
             clock=clock,
             keep=timedelta(hours=24),
             cap_bytes=10**6,
             host_moved=self._count,
         )
+
+    async def _drain(self) -> None:
+        while self.in_journal:
+            assert self.inbox is not None
+            await self.inbox.accept_batch(self.in_journal.pop(0))
 
     def _count(self) -> None:
         self.moved += 1
@@ -92,17 +111,57 @@ async def test_a_start_of_serving_is_loaded_in_order(bench: Bench, inbox: Inbox)
     async with fake_serving(bench.socket) as serving, bench.running() as driver:
         await until(lambda: in_step(serving) and driver.status is not None)
         assert serving.orders == [
-            "redemptions",
-            "store log",
             "stage rules 1",
             "canary rules 1",
             "flip rules 1",
             "answers",
+            "redemptions",
+            "store log",
         ]
         assert serving.log == {(20171127, "milk"): (2, 1)}
         assert serving.answers == ["r1", "later"]
         await until(lambda: driver.status is not None and driver.status.ready)
         assert bench.moved == 1
+
+
+async def test_the_last_answers_are_fetched_from_the_journal_first(
+    bench: Bench, inbox: Inbox
+) -> None:
+    await fill(inbox)
+    bench.inbox = inbox
+    bench.in_journal = [journal(decision(3, "last"))]
+    async with fake_serving(bench.socket) as serving:
+        await bench.driver.look()
+        assert serving.answers == ["r1", "later", "last"]
+
+
+async def test_views_and_answers_do_not_wait_for_a_model(bench: Bench, inbox: Inbox) -> None:
+    await fill(inbox)
+    bench.artifacts.wanted.append(MODEL)
+    async with fake_serving(bench.socket) as serving:
+        serving.gate.clear()
+        async with bench.running() as driver:
+            await until(lambda: "stage model 2" in serving.orders and in_step(serving))
+            await inbox.accept_outcomes([outcome("o2", SaleEnd.VOIDED, keys=("k",), minute=1)])
+            driver.changed()
+            await until(lambda: not serving.redeemed, 2)
+            assert serving.active == {("rules", "store"): "d"}
+            serving.gate.set()
+            await until(lambda: serving.active.get(("model", "price")) == "m")
+
+
+async def test_a_model_that_serving_refused_once_is_offered_again(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    patience = (timedelta(seconds=0.05), timedelta(seconds=0.1))
+    monkeypatch.setattr("gateway.serving_driver.ARTIFACT_PATIENCE", patience)
+    bench.artifacts.wanted.append(MODEL)
+    async with fake_serving(bench.socket) as serving:
+        serving.refused.add("2")
+        async with bench.running():
+            await until(lambda: serving.orders.count("canary model 2") >= 2)
+            serving.refused.clear()
+            await until(lambda: serving.active.get(("model", "price")) == "m")
 
 
 async def test_a_restarted_serving_is_loaded_again(bench: Bench, inbox: Inbox) -> None:
@@ -202,7 +261,52 @@ async def test_an_ordered_mode_survives_a_restart_of_serving(bench: Bench) -> No
         async with fake_serving(bench.socket, "second") as serving:
             await until(lambda: "force MODE_EMERGENCY OPERATOR_FORCED" in serving.orders)
             await driver.force_mode(None, "")
-            assert serving.orders[-1] == "force MODE_UNSPECIFIED "
+            assert "force MODE_UNSPECIFIED " in serving.orders
+
+
+async def test_an_ordered_mode_survives_a_restart_of_both(
+    bench: Bench, archive: Archive, clock: Clock, tmp_path: Path
+) -> None:
+    async with fake_serving(bench.socket):
+        await bench.driver.force_mode(Mode.EMERGENCY, "OPERATOR_FORCED")
+    async with (
+        fake_serving(bench.socket, "second") as serving,
+        ServingLink.open(bench.socket) as link,
+    ):
+        again = Bench(tmp_path, link, archive, clock)
+        await again.driver.look()
+        assert serving.orders[0] == "force MODE_EMERGENCY OPERATOR_FORCED"
+        await again.driver.force_mode(None, "")
+        serving.orders.clear()
+        third = Bench(tmp_path, link, archive, clock)
+        await third.driver.look()
+        assert not any(order.startswith("force") for order in serving.orders)
+
+
+async def test_a_mode_that_nobody_orders_any_more_is_taken_back(bench: Bench) -> None:
+    async with fake_serving(bench.socket) as serving:
+        serving.degrade_reasons = ["OPERATOR_FORCED"]
+        await bench.driver.look()
+        assert serving.orders[0] == "force MODE_UNSPECIFIED "
+
+
+async def test_an_order_that_the_disk_refuses_is_told_of(bench: Bench, tmp_path: Path) -> None:
+    (tmp_path / "ordered_mode.json").mkdir()
+    async with fake_serving(bench.socket) as serving:
+        with pytest.raises(StoreUnavailableError, match="until a restart"):
+            await bench.driver.force_mode(Mode.EMERGENCY, "OPERATOR_FORCED")
+        assert serving.orders == ["force MODE_EMERGENCY OPERATOR_FORCED"]
+
+
+def test_an_order_that_cannot_be_read_is_none(tmp_path: Path) -> None:
+    path = tmp_path / "ordered_mode.json"
+    order = OrderedMode(path)
+    assert order.read() is None
+    order.write((Mode.LOCAL_ONLY, "OPERATOR_FORCED"))
+    assert order.read() == (Mode.LOCAL_ONLY, "OPERATOR_FORCED")
+    for raw in ("{", "[]", '{"schema": 1, "mode": "NONE", "reason": ""}'):
+        path.write_text(raw)
+        assert order.read() is None
 
 
 async def test_away_and_refused_are_told_apart(tmp_path: Path) -> None:
