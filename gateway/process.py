@@ -24,6 +24,9 @@ from gateway.exits import Exit
 logger = logging.getLogger(__name__)
 
 ROLES = ("serving", "control")
+STATE_MODE = 0o700
+RUN_MODE = 0o750
+"""Operators' group may come to the admin socket; what lies beside it is ours alone."""
 _PR_SET_PDEATHSIG = 1
 
 
@@ -81,9 +84,16 @@ def _prepare(path: Path, process: str) -> GatewayConfig:
     """Read the configuration and make the folders. Raises: ConfigError."""
     config = load_config(path)
     logs.configure(config.log, process)
-    for folder in (config.paths.run_dir, config.paths.metrics_dir, config.paths.state_dir):
+    # Baskets, answers and keys: nothing this process writes is for other users of the machine.
+    os.umask(0o077)
+    paths = config.paths
+    folders = {paths.run_dir: RUN_MODE, paths.metrics_dir: STATE_MODE, paths.state_dir: STATE_MODE}
+    for folder, mode in folders.items():
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            if not folder.is_dir():
+                # One that is there is as the administrator or the service manager wants it.
+                folder.mkdir(parents=True, exist_ok=True)
+                folder.chmod(mode)
         except OSError as exc:
             raise ConfigError(
                 path, "paths", f"{folder} cannot be made ({exc.strerror})", "name another folder"

@@ -83,23 +83,34 @@ class Supervisor:
         wait_s = FIRST_WAIT_S
         while not self._stopping.is_set():
             begun_s = monotonic()
-            child.process = await asyncio.create_subprocess_exec(
-                *child.command, stdin=asyncio.subprocess.DEVNULL
-            )
-            child.start_count += 1
-            logger.info("%s runs as process %d", child.name, child.process.pid)
-            status = await child.process.wait()
+            ending = await self._once(child)
             if self._stopping.is_set():
                 return
             if monotonic() - begun_s >= STEADY_AFTER_S:
                 wait_s = FIRST_WAIT_S
             logger.error(
-                "%s ended with %s; starting it again in %.1f s", child.name, _ending(status), wait_s
+                "%s ended with %s; starting it again in %.1f s", child.name, ending, wait_s
             )
             with suppress(TimeoutError):
                 async with asyncio.timeout(wait_s):
                     await self._stopping.wait()
             wait_s = min(wait_s * 2, LONGEST_WAIT_S)
+
+    async def _once(self, child: Child) -> str:
+        """Run ``child`` once; return how it ended."""
+        try:
+            child.process = await asyncio.create_subprocess_exec(
+                *child.command, stdin=asyncio.subprocess.DEVNULL
+            )
+        except OSError as exc:
+            # No memory or no process table now: the other child must not go for it.
+            return f"no start: {exc.strerror}"
+        child.start_count += 1
+        logger.info("%s runs as process %d", child.name, child.process.pid)
+        if self._stopping.is_set():
+            # Told to stop while it was being started: nobody else has seen it.
+            await _terminate(child)
+        return _ending(await child.process.wait())
 
     async def _end(self) -> None:
         """Once told to stop, end the children one after the other."""

@@ -249,6 +249,53 @@ async def test_a_child_that_will_not_stop_is_killed(monkeypatch: pytest.MonkeyPa
     assert stubborn.process.returncode == -signal.SIGKILL
 
 
+async def test_a_stop_while_a_child_is_being_started_ends_it() -> None:
+    slow = Child(name="slow", command=("sleep", "60"))
+    supervisor = Supervisor((slow,))
+    running = asyncio.create_task(supervisor.run())
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert slow.start_count == 0
+    supervisor.stop()
+    await asyncio.wait_for(running, 5)
+    assert slow.process is not None
+    assert slow.process.returncode == -signal.SIGTERM
+
+
+async def test_a_child_that_cannot_be_started_leaves_the_other_running(tmp_path: Path) -> None:
+    program = tmp_path / "program"
+    absent = Child(name="absent", command=(str(program),))
+    stays = Child(name="stays", command=("sleep", "60"))
+    supervisor = Supervisor((stays, absent))
+    running = asyncio.create_task(supervisor.run())
+    await until(lambda: stays.process is not None)
+    await asyncio.sleep(0.3)
+    assert not running.done()
+    program.symlink_to("/bin/true")
+    await until(lambda: absent.start_count >= 1)
+    assert stays.process is not None
+    assert stays.process.returncode is None
+    supervisor.stop()
+    await asyncio.wait_for(running, 10)
+    assert stays.process.returncode == -signal.SIGTERM
+
+
+def test_what_the_box_keeps_is_its_own(store: Store) -> None:
+    paths = store.config.paths
+    script = (
+        "import asyncio, sys; from pathlib import Path\n"
+        "from gateway.process import _prepare; from cloud_sync.database import Database\n"
+        "config = _prepare(Path(sys.argv[1]), 'control')\n"
+        "async def make():\n"
+        "    async with Database.open(config.paths.database, '367'): pass\n"
+        "asyncio.run(make())"
+    )
+    subprocess.run([sys.executable, "-c", script, store.config_file], check=True, umask=0o022)
+    modes = {path: path.stat().st_mode & 0o777 for path in (paths.state_dir, paths.run_dir)}
+    assert modes == {paths.state_dir: 0o700, paths.run_dir: 0o750}
+    assert paths.database.stat().st_mode & 0o777 == 0o600
+
+
 def test_a_port_that_is_taken_is_75_and_said(store: Store) -> None:
     import socket
 
