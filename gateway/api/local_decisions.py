@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections import deque
 from itertools import pairwise
 
 from cloud_sync.records import Batch, DecisionRecord, Gap, Origin, PoisonRecord, Source
@@ -17,6 +18,7 @@ from terminal_client.codec import RequestError, decode_request
 from terminal_client.codec.basket_reader import instant_from_pb, redact
 
 MAX_DECISIONS = 256
+MAX_GAPS = 256
 MAX_UPLOAD_BYTES = 1024 * 1024
 _IDENTIFIER = re.compile(r"[A-Za-z0-9._-]{1,64}\Z")
 
@@ -30,6 +32,8 @@ def read_upload(request: pb.UploadLocalDecisionsRequest) -> Batch:
         raise RequestError("spool_epoch", "is malformed", "send 1 to 64 of [A-Za-z0-9._-]")
     if len(request.decisions) > MAX_DECISIONS or request.ByteSize() > MAX_UPLOAD_BYTES:
         raise RequestError("decisions", "are too many", "send at most 256 and at most 1 MiB")
+    if len(request.gaps) > MAX_GAPS:
+        raise RequestError("gaps", "are too many", "join neighbours, send at most 256")
     gaps = tuple(_gap(gap, f"gaps[{i}]") for i, gap in enumerate(request.gaps))
     decisions: list[DecisionRecord] = []
     poison: list[PoisonRecord] = []
@@ -106,23 +110,33 @@ def _gap(gap: pb.SpoolGap, path: str) -> Gap:
 def _undeclared(request: pb.UploadLocalDecisionsRequest) -> tuple[Gap, ...]:
     """Return the holes between the batch's records that no gap of it declares.
 
-    The answer settles them too, so the loss must be on record.
+    The answer settles them too, so the loss must be on record. One pass over both, in order.
     """
-    declared = [(gap.first_local_sequence, gap.last_local_sequence) for gap in request.gaps]
-    holes = []
+    declared = deque(
+        sorted((gap.first_local_sequence, gap.last_local_sequence) for gap in request.gaps)
+    )
+    holes: list[Gap] = []
     numbers = [decision.local_sequence for decision in request.decisions]
     for before, after in pairwise(numbers):
         first = before + 1
-        for low, high in sorted(declared):
-            if low <= first <= high:
-                first = high + 1
+        while declared and declared[0][0] < after:
+            low, high = declared[0]
+            if first < low:
+                holes.append(_hole(first, low - 1))
+            first = max(first, high + 1)
+            if high >= after:
+                # It reaches beyond this hole: the next one may need it too.
+                break
+            declared.popleft()
         if first < after:
-            holes.append(
-                Gap(
-                    first_sequence=first,
-                    last_sequence=after - 1,
-                    lost_count=after - first,
-                    reason="UNDECLARED",
-                )
-            )
+            holes.append(_hole(first, after - 1))
     return tuple(holes)
+
+
+def _hole(first: int, last: int) -> Gap:
+    return Gap(
+        first_sequence=first,
+        last_sequence=last,
+        lost_count=last - first + 1,
+        reason="UNDECLARED",
+    )
