@@ -46,7 +46,9 @@ class ControlMetrics:
         )
         self.terminals = gauge("posgate_terminals", "Registers by state.", "state")
         self.clock_skew = gauge(
-            "posgate_terminal_clock_skew_seconds", "A register's clock less the box's.", "terminal"
+            "posgate_terminal_clock_skew_seconds",
+            "The registers' clocks less the box's: the furthest ahead and the furthest behind.",
+            "bound",
         )
         self.certificate_end = gauge(
             "posgate_cert_not_after_timestamp_seconds", "When a certificate ends.", "use"

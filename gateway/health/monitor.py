@@ -69,9 +69,11 @@ class HealthMonitor:
         )
         for state in ("heard", "silent"):
             metrics.terminals.labels(state).set(states[state])
-        for terminal in seen.terminals:
-            if terminal.clock_skew is not None:
-                skew_s = terminal.clock_skew.total_seconds()
-                metrics.clock_skew.labels(terminal.workstation_id).set(skew_s)
+        # Not one value per register: whoever sends other names would make the document grow.
+        skews_s = [
+            one.clock_skew.total_seconds() for one in seen.terminals if one.clock_skew is not None
+        ]
+        metrics.clock_skew.labels("max").set(max(skews_s, default=0.0))
+        metrics.clock_skew.labels("min").set(min(skews_s, default=0.0))
         for use, end in seen.certificates.items():
             metrics.certificate_end.labels(use).set(end.timestamp())

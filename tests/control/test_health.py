@@ -15,13 +15,16 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from prometheus_client import CollectorRegistry, generate_latest
 
 from cloud_sync.activation import Active
 from cloud_sync.mirror import CloudView
 from gateway.config import Address
+from gateway.control_metrics import ControlMetrics
 from gateway.health.conditions import ConditionBoard, Severity, conditions
 from gateway.health.door import MAX_BODY_BYTES, Reply, json_reply, open_door
 from gateway.health.exposition import Exposition
+from gateway.health.monitor import HealthMonitor
 from gateway.health.observations import ChannelView, Observations
 from gateway.health.report import Health, overall, report
 from gateway.serving_link import ServingStatus
@@ -289,3 +292,21 @@ def test_a_living_process_shows_its_gauges(tmp_path: Path) -> None:
     finally:
         process.communicate(timeout=10)
     assert value(Exposition(tmp_path).render(), "posgate_now") is None
+
+
+async def test_made_up_registers_do_not_make_the_metrics_grow() -> None:
+    registry = CollectorRegistry()
+    skews_s = (-2.0, 0.5, 7.0)
+    terminals = tuple(
+        Terminal(workstation_id=f"made-up-{n}", heard=NOW, clock_skew=timedelta(seconds=skew_s))
+        for n, skew_s in enumerate(skews_s)
+    )
+
+    async def look() -> Observations:
+        return replace(WELL, terminals=(*terminals, Terminal(workstation_id="new", heard=NOW)))
+
+    await HealthMonitor(look, ControlMetrics(registry)).look()
+    text = generate_latest(registry).decode()
+    assert 'posgate_terminal_clock_skew_seconds{bound="max"} 7.0' in text
+    assert 'posgate_terminal_clock_skew_seconds{bound="min"} -2.0' in text
+    assert "made-up" not in text
