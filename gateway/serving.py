@@ -51,6 +51,8 @@ _SWITCH_S = 0.0005
 """How long a thread (a large basket) may hold the interpreter before the loop gets it."""
 _GC_YOUNGEST = 20_000
 _HOUSEHOLD_KEY = "household.key"
+_RPCS_PER_PLACE = 16
+"""Calls at the door per call that may be decided: those shed, streams and health watches."""
 _CONTROL_MESSAGE_BYTES = 16 * 1024 * 1024
 
 
@@ -202,6 +204,7 @@ async def _doors(config: GatewayConfig, epoch: str, parts: _Parts) -> AsyncItera
             ("grpc.so_reuseport", 0),
         ],
         interceptors=[MetricsInterceptor(CollectorRegistry())],
+        maximum_concurrent_rpcs=config.admission.max_concurrency * _RPCS_PER_PLACE,
     )
     service = DecisionService(parts.engine, parts.ready)
     lanes.add_generic_rpc_handlers((service.handler(),))

@@ -17,7 +17,7 @@ from google.protobuf.message import DecodeError
 from google.rpc import code_pb2, status_pb2
 
 from gateway.api.statuses import RefusalError, abort, bad_field, to_status
-from gateway.decisions.engine import Answer, DeadlineError
+from gateway.decisions.engine import Answer, DeadlineError, OverloadedError
 from posgate.v1 import decision_pb2 as pb
 from terminal_client.codec import RequestError
 
@@ -36,7 +36,10 @@ class Decider(Protocol):
     """The decision engine."""
 
     async def evaluate(self, raw: bytes, deadline: timedelta | None) -> Answer:
-        """Answer a serialized EvaluateRequest; raises RequestError, DeadlineError."""
+        """Answer a serialized EvaluateRequest.
+
+        Raises: RequestError, DeadlineError, OverloadedError.
+        """
         ...
 
     def decision(self, decision_id: str) -> bytes | None:
@@ -152,6 +155,8 @@ class DecisionService:
             raise bad_field(exc.field, exc.problem, exc.remedy) from exc
         except DeadlineError as exc:
             raise _too_late() from exc
+        except OverloadedError as exc:
+            raise _overloaded() from exc
         except Exception as exc:
             # gRPC would send the exception's own words to the register.
             logger.exception("a request could not be answered")
@@ -186,6 +191,15 @@ def _too_late() -> RefusalError:
         "DEADLINE_PASSED",
         "the deadline has passed; decide by the rules",
         remedy="allow more time",
+    )
+
+
+def _overloaded() -> RefusalError:
+    return RefusalError(
+        code_pb2.RESOURCE_EXHAUSTED,
+        "OVERLOADED",
+        "too many large baskets wait already; decide by the rules",
+        remedy="decide by the rules",
     )
 
 

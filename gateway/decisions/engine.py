@@ -55,6 +55,10 @@ class DeadlineError(Exception):
     """The caller's deadline had passed on arrival, or while it waited for its twin."""
 
 
+class OverloadedError(Exception):
+    """Too many large baskets wait already: reading one more cannot be afforded."""
+
+
 class Journal(Protocol):
     """Where decisions go; never waits."""
 
@@ -129,6 +133,7 @@ class DecisionEngine:
         Raises:
             RequestError: the request is malformed, or its id was used with another body.
             DeadlineError: the deadline has passed.
+            OverloadedError: it is large, and too many of those wait.
         """
         arrived_us = self._clock.now_us()
         if deadline is not None and deadline <= timedelta(0):
@@ -182,6 +187,10 @@ class DecisionEngine:
     ) -> DecodedRequest:
         if size_bytes <= LARGE_BYTES:
             return decode_request(message)
+        if self._large.crowded:
+            # Nothing may be said or kept of lines nobody has read: the register decides.
+            self._metrics.shed.inc()
+            raise OverloadedError
         longest_s = (deadline or _LONGEST).total_seconds()
         try:
             return await self._large.run(longest_s, decode_request, message)
@@ -292,15 +301,17 @@ class DecisionEngine:
         except Exception:
             for case in cases:
                 case.judge.missed("MODEL_UNAVAILABLE")
-            self._defect("a model stage failed; the rules answered")
+            if self._first_defect():
+                logger.exception("a model stage failed; the rules answered")
 
-    def _defect(self, words: str) -> None:
-        """Count the exception at hand, and write it down if none was lately."""
+    def _first_defect(self) -> bool:
+        """Count a defect; tell whether it is the first one lately, to be written down."""
         self._metrics.defects.inc()
         now_s = self._clock.now_us() / 1e6
-        if now_s - self._defect_s > _DEFECT_EVERY_S:
-            self._defect_s = now_s
-            logger.exception(words)
+        if now_s - self._defect_s <= _DEFECT_EVERY_S:
+            return False
+        self._defect_s = now_s
+        return True
 
     async def _finish(self, run: Run) -> bytes:
         """Put the answer together, store it, write it down, count it."""
@@ -341,7 +352,8 @@ class DecisionEngine:
                 record(run.request, run.raw, run.request_sha256, moved, run.scored(), run.now)
             )
         except Exception:
-            self._defect("a pending decision stays as it was")
+            if self._first_defect():
+                logger.exception("a pending decision stays as it was")
         finally:
             self._later_count -= 1
 

@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 
 class LargeBaskets:
-    """One thread; a few may wait for it."""
+    """One thread; whoever finds it ``crowded`` should not wait for it."""
 
     def __init__(self) -> None:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="large-basket")

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from gateway.decisions.deep import DeepAnswer, DeepQuestion
-from gateway.decisions.engine import DeadlineError
+from gateway.decisions.engine import DeadlineError, OverloadedError
 from posgate.v1 import decision_pb2 as pb
 from terminal_client.codec import RequestError, decision_from_pb, encode_request
 from terminal_client.core.decision import Place, StageResult, Verdict, projection
@@ -370,6 +370,19 @@ async def test_a_lane_with_tiny_deadlines_takes_nothing_from_the_others(store: B
         await store.raw(request(basket(["maybe"] * 20)), timedelta(microseconds=500))
         store.clock.pass_by(timedelta(seconds=1))
     assert store.admission.limit == 64
+
+
+async def test_large_baskets_wait_in_bounds_and_nobody_pays_for_the_rest(store: Box) -> None:
+    large = [request(basket(["maybe"] * 2000), budget=timedelta(seconds=2)) for _ in range(12)]
+    outcomes = await asyncio.gather(
+        *(store.engine.evaluate(body, None) for body in large), return_exceptions=True
+    )
+    refused = [body for body, o in zip(large, outcomes, strict=True) if isinstance(o, Exception)]
+    assert {type(o) for o in outcomes if isinstance(o, Exception)} == {OverloadedError}
+    assert len(refused) == 12 - 4
+    assert (await store.result(basket(["sure-yes"]))).tier is Tier.EDGE_MODEL
+    assert not (await store.engine.evaluate(refused[0], None)).replayed
+    assert store.admission.inside == 0
 
 
 async def test_a_slow_workflow_is_pending_and_fetched_later(tmp_path: Path) -> None:

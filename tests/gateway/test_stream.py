@@ -1,4 +1,4 @@
-"""Answers on a stream: bounded for a caller that does not read, quiet for one that goes."""
+"""The service over gRPC: a caller that does not read, one that goes, one that is refused."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ from typing import Any
 
 import grpc
 import pytest
+from google.rpc import error_details_pb2
+from grpc_status import rpc_status
 
 from gateway.api.decision_service import DecisionService
-from gateway.decisions.engine import Answer
+from gateway.decisions.engine import Answer, OverloadedError
 from posgate.v1 import decision_pb2 as pb
 from posgate.v1.decision_pb2_grpc import DecisionServiceStub
 
@@ -26,11 +28,14 @@ class CountingDecider:
 
     def __init__(self) -> None:
         self.count = 0
+        self.crowded = False
         self.stuck = asyncio.Event()
         self.stuck.set()
 
     async def evaluate(self, raw: bytes, deadline: timedelta | None) -> Answer:
         self.count += 1
+        if self.crowded:
+            raise OverloadedError
         await self.stuck.wait()
         return Answer(
             response=pb.EvaluateResponse(request_id="x" * 65_536).SerializeToString(),
@@ -81,6 +86,21 @@ async def test_who_does_not_read_is_not_read() -> None:
         assert decider.count <= 2 * ROOM
         answers = [answer.request_id async for answer in call]
     assert sorted(answers) == sorted(f"r{number}" for number in range(most))
+
+
+async def test_what_cannot_be_afforded_is_refused_by_name() -> None:
+    decider = CountingDecider()
+    decider.crowded = True
+    async with served(decider) as stub:
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await stub.Evaluate(question(1).request)
+    assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    status = rpc_status.from_call(caught.value)
+    info = error_details_pb2.ErrorInfo()
+    assert status is not None
+    assert status.details[0].Unpack(info)
+    assert (info.reason, info.domain) == ("OVERLOADED", "posgate.dev")
+    assert info.metadata["remedy"]
 
 
 async def test_a_caller_that_goes_leaves_nothing_behind(caplog: pytest.LogCaptureFixture) -> None:
