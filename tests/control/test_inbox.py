@@ -19,7 +19,7 @@ from cloud_sync.records import (
     SaleEnd,
 )
 from tests.control.conftest import Clock
-from tests.control.records_made import JOURNAL, LANE_4, decision, journal, outcome, spool
+from tests.control.records_made import JOURNAL, LANE_4, decision, facts, journal, outcome, spool
 
 
 async def ask(database: Database, sql: str) -> list[tuple[object, ...]]:
@@ -205,3 +205,22 @@ async def test_the_journals_last_sequence_is_known_per_epoch(
     await inbox.accept_batch(Batch(origin=JOURNAL, decisions=(decision(2),), poison=(poison,)))
     assert await archive.last_sequence("e1") == 3
     assert await archive.last_sequence("e2") == 0
+
+
+async def test_a_decision_completed_later_supersedes_itself_and_counts_once(
+    inbox: Inbox, archive: Archive, database: Database
+) -> None:
+    sold = facts(milk=(2, 1))
+    named: dict[str, object] = {"request_id": "r1", "about": sold, "decision_id": "367-e1-1"}
+    await inbox.accept_batch(journal(decision(1, **named)))  # type: ignore[arg-type]
+    await inbox.accept_outcomes([outcome("o1", SaleEnd.COMPLETED, decision_id="367-e1-1")])
+    completed = decision(2, **named, response=b"completed")  # type: ignore[arg-type]
+    result = await inbox.accept_batch(journal(completed))
+    assert result.duplicate_count == 0
+    stands = await archive.decision("367-e1-1")
+    assert stands is not None
+    assert (stands.response, stands.superseded_by) == (b"completed", "")
+    rows = (await archive.store_log_rows(0)).rows
+    assert [(row.item_id, row.line_count) for row in rows] == [("milk", 2)]
+    kept = await archive.recent_answers(decision(1).decided, 10**6)
+    assert [answer.response for answer in kept] == [b"answer to r1", b"completed"]
