@@ -29,6 +29,7 @@ from cloud_sync.database import Database
 from cloud_sync.inbox import Inbox
 from cloud_sync.mirror import Mirror
 from gateway.api.bundle_service import BundleService
+from gateway.api.guard import GuardInterceptor
 from gateway.api.interceptors import MetricsInterceptor
 from gateway.api.outcome_service import OutcomeService
 from gateway.api.terminal_service import TerminalService
@@ -206,7 +207,8 @@ class _Assembly:
         self, terminal: TerminalService, outcome: OutcomeService, bundle: BundleService
     ) -> Address:
         server = grpc.aio.server(
-            interceptors=[MetricsInterceptor(self._registry)], options=_SERVER_OPTIONS
+            interceptors=[MetricsInterceptor(self._registry), GuardInterceptor()],
+            options=_SERVER_OPTIONS,
         )
         add_TerminalServiceServicer_to_server(terminal, server)
         add_OutcomeServiceServicer_to_server(outcome, server)

@@ -85,6 +85,13 @@ def past_the_end(total_bytes: int) -> RefusalError:
     )
 
 
+def failed() -> RefusalError:
+    """A defect of ours: INTERNAL, and nothing of what it was."""
+    return RefusalError(
+        code_pb2.INTERNAL, "INTERNAL", "the gateway failed; try again", remedy="try again"
+    )
+
+
 def to_status(refusal: RefusalError) -> grpc.Status:
     """Return ``refusal`` as code, message and ErrorInfo."""
     info = error_details_pb2.ErrorInfo(reason=refusal.reason, domain=DOMAIN)

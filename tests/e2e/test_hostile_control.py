@@ -80,9 +80,6 @@ def test_fuzzed_calls_to_control_are_answered_or_refused(
     assert "Traceback" not in (box.folder / "logs" / "control.log").read_text()
 
 
-@pytest.mark.xfail(
-    strict=True, reason="control's stubs parse before any code of ours: UNKNOWN, and a log line"
-)
 def test_bytes_that_are_no_request_to_control_are_refused(caller: Caller) -> None:
     for method, (service, _) in CONTROL.items():
         call: Method = caller.control.unary_unary(f"/posgate.v1.{service}/{method}")
