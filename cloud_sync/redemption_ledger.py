@@ -2,8 +2,9 @@
 
 COMPLETED redeems the outcome's keys, VOIDED and RETURNED release them. Outcomes arrive in
 any order (a register's spool may be days late), so a key's state is the fold of all its
-events in order of event time, and arrival decides nothing. Every change of a state gets
-the next cursor.
+events, and arrival decides nothing. Event time orders different sales; of one sale the end
+decides, whatever its time, because a register's clock may have been set back in between.
+Every change of a state gets the next cursor.
 """
 
 from __future__ import annotations
@@ -16,6 +17,9 @@ from cloud_sync.schema import next_cursor
 
 CURSOR = "redemption_cursor"
 
+_REDEEMS = {SaleEnd.COMPLETED: 1, SaleEnd.RETURNED: 0, SaleEnd.VOIDED: -1}
+"""What an event is in the column ``redeems``."""
+
 
 def apply(
     connection: sqlite3.Connection,
@@ -25,14 +29,15 @@ def apply(
     event_ms: int,
 ) -> bool:
     """Fold an outcome into the ledger; tell whether any key's state changed."""
-    if end not in (SaleEnd.COMPLETED, SaleEnd.VOIDED, SaleEnd.RETURNED):
+    redeems = _REDEEMS.get(end)
+    if redeems is None:
         return False
     changed = False
     for key in dict.fromkeys(keys):
         connection.execute(
             "INSERT INTO redemption_events (redemption_key, sale_key, redeems, event_ms)"
             " VALUES (?, ?, ?, ?)",
-            (key, sale_key, int(end is SaleEnd.COMPLETED), event_ms),
+            (key, sale_key, redeems, event_ms),
         )
         changed |= _refold(connection, key)
     return changed
@@ -57,18 +62,39 @@ def _refold(connection: sqlite3.Connection, key: str) -> bool:
 def _redeemed(connection: sqlite3.Connection, key: str) -> bool:
     """Tell whether a sale still holds ``key``.
 
-    Two sales may hold it: both redeemed it while out of touch. A release takes the hold of
-    its own sale, else the oldest one: goods come back under a transaction of their own.
+    Two sales may hold it: both redeemed it while out of touch. A void takes back what its own
+    sale did and nothing else. A return releases the hold of its own sale, else the oldest one:
+    goods come back under a transaction of their own.
     """
-    holders: list[str] = []
-    for sale_key, redeems in connection.execute(
+    events: list[tuple[str, int]] = connection.execute(
         "SELECT sale_key, redeems FROM redemption_events WHERE redemption_key = ?"
         " ORDER BY event_ms, redeems DESC, row_id",
         (key,),
-    ):
-        if redeems:
+    ).fetchall()
+    over = _over(events)
+    holders: list[str] = []
+    for sale_key, redeems in events:
+        if sale_key in over:
+            continue
+        if redeems == _REDEEMS[SaleEnd.COMPLETED]:
             if sale_key not in holders or not sale_key:
                 holders.append(sale_key)
-        elif holders:
-            holders.remove(sale_key if sale_key in holders else holders[0])
+        elif sale_key in holders:
+            holders.remove(sale_key)
+        elif holders and redeems == _REDEEMS[SaleEnd.RETURNED]:
+            holders.pop(0)
     return bool(holders)
+
+
+def _over(events: Iterable[tuple[str, int]]) -> set[str]:
+    """Return the sales that hold and release nothing any more: voided, or returned themselves.
+
+    A sale without a key is never among them: nobody can tell two of those apart.
+    """
+    ends: dict[str, set[int]] = {}
+    for sale_key, redeems in events:
+        if sale_key:
+            ends.setdefault(sale_key, set()).add(redeems)
+    voided = {_REDEEMS[SaleEnd.VOIDED]}
+    came_back = {_REDEEMS[SaleEnd.COMPLETED], _REDEEMS[SaleEnd.RETURNED]}
+    return {sale for sale, seen in ends.items() if voided <= seen or came_back <= seen}

@@ -1,9 +1,9 @@
 """The store's own log: per business day and item, lines sold and lines at a loyalty price.
 
 Counts the decision of record of each COMPLETED sale and nothing else. A sale that is voided
-later, or whose decision of record changes, is taken back and counted anew: ``refresh_sale``
-may be called at any time and in any order, and the log depends on what is stored alone. A
-returned sale stays: its lines were sold at that price.
+at any time (by any clock), or whose decision of record changes, is taken back and counted
+anew: ``refresh_sale`` may be called at any time and in any order, and the log depends on what
+is stored alone. A returned sale stays: its lines were sold at that price.
 """
 
 from __future__ import annotations
@@ -73,11 +73,11 @@ def _counted(connection: sqlite3.Connection, sale_key: str) -> Counts:
 
 
 def _wanted(connection: sqlite3.Connection, sale_key: str) -> Counts:
-    """Return what the sale should count: nothing unless its last word is COMPLETED."""
+    """Return what the sale should count: nothing unless it is COMPLETED and never VOIDED."""
     row = connection.execute(
         "SELECT sale_end, decision_id, final_revision FROM outcomes WHERE sale_key = ?"
-        " AND sale_end IN (?, ?) ORDER BY event_ms DESC, row_id DESC LIMIT 1",
-        (sale_key, int(SaleEnd.COMPLETED), int(SaleEnd.VOIDED)),
+        " AND sale_end IN (?, ?) ORDER BY sale_end = ? DESC, event_ms DESC, row_id DESC LIMIT 1",
+        (sale_key, int(SaleEnd.COMPLETED), int(SaleEnd.VOIDED), int(SaleEnd.VOIDED)),
     ).fetchone()
     if row is None or row[0] != SaleEnd.COMPLETED:
         return {}

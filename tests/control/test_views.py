@@ -56,6 +56,43 @@ STORIES: dict[str, tuple[Sequence[OutcomeRecord], set[str]]] = {
         ],
         {"k"},
     ),
+    "voided by a clock set back": (
+        [
+            outcome("o1", SaleEnd.COMPLETED, keys=("k",), minute=5),
+            outcome("o2", SaleEnd.VOIDED, keys=("k",), minute=1),
+        ],
+        set(),
+    ),
+    "returned by a clock set back": (
+        [
+            outcome("o1", SaleEnd.COMPLETED, keys=("k",), minute=5),
+            outcome("o2", SaleEnd.RETURNED, keys=("k",), minute=1),
+        ],
+        set(),
+    ),
+    "the void of a sale that holds nothing": (
+        [
+            outcome("o1", SaleEnd.COMPLETED, keys=("k",), sale="367/1/2017-11-27/1"),
+            outcome("o2", SaleEnd.VOIDED, keys=("k",), sale="367/2/2017-11-27/1", minute=1),
+        ],
+        {"k"},
+    ),
+    "a return that is voided": (
+        [
+            outcome("o1", SaleEnd.COMPLETED, keys=("k",), sale="367/1/2017-11-27/1"),
+            outcome("o2", SaleEnd.RETURNED, keys=("k",), sale="367/2/2017-11-27/1", minute=1),
+            outcome("o3", SaleEnd.VOIDED, keys=("k",), sale="367/2/2017-11-27/1", minute=2),
+        ],
+        {"k"},
+    ),
+    "voids and sales without a key": (
+        [
+            outcome("o1", SaleEnd.COMPLETED, keys=("k",), sale=""),
+            outcome("o2", SaleEnd.COMPLETED, keys=("k",), sale="", minute=1),
+            outcome("o3", SaleEnd.VOIDED, keys=("k",), sale="", minute=2),
+        ],
+        {"k"},
+    ),
 }
 
 
@@ -155,6 +192,17 @@ async def test_a_voided_sale_is_taken_back_and_a_returned_one_stays(
     assert await log(archive) == {"milk": (2, 1)}
     await inbox.accept_outcomes([outcome("o4", SaleEnd.VOIDED, minute=2)])
     assert await log(archive) == {"milk": (1, 0)}
+
+
+async def test_a_void_by_a_clock_set_back_is_taken_back_too(inbox: Inbox, archive: Archive) -> None:
+    await inbox.accept_batch(journal(decision(1, about=facts(milk=(1, 1)))))
+    await inbox.accept_outcomes(
+        [
+            outcome("o1", SaleEnd.COMPLETED, decision_id="367-e1-1", minute=5),
+            outcome("o2", SaleEnd.VOIDED, minute=1),
+        ]
+    )
+    assert await log(archive) == {"milk": (0, 0)}
 
 
 async def test_one_decision_counts_for_its_own_sale_only(inbox: Inbox, archive: Archive) -> None:
