@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from time import monotonic
@@ -16,6 +17,8 @@ LOOK_EVERY_S = 1.0
 STUCK_AFTER_S = 10.0
 
 _CLASSES = {"decisions": "decision"}
+
+logger = logging.getLogger(__name__)
 
 
 class HealthMonitor:
@@ -37,9 +40,13 @@ class HealthMonitor:
         return monotonic() - self._looked_s > STUCK_AFTER_S
 
     async def run(self) -> None:
-        """Look until cancelled."""
+        """Look until cancelled. A look that fails is told by ``stuck``, and ends nothing else."""
         while True:
-            await self.look()
+            try:
+                await self.look()
+            # This task's outermost edge: uploads go on without a page.
+            except Exception:
+                logger.exception("a look at the box failed")
             await asyncio.sleep(LOOK_EVERY_S)
 
     async def look(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import json
 import os
@@ -21,6 +22,7 @@ from cloud_sync.activation import Active
 from cloud_sync.mirror import CloudView
 from gateway.config import Address
 from gateway.control_metrics import ControlMetrics
+from gateway.health import monitor
 from gateway.health.conditions import ConditionBoard, Severity, conditions
 from gateway.health.door import MAX_BODY_BYTES, Reply, json_reply, open_door
 from gateway.health.exposition import Exposition
@@ -310,3 +312,23 @@ async def test_made_up_registers_do_not_make_the_metrics_grow() -> None:
     assert 'posgate_terminal_clock_skew_seconds{bound="max"} 7.0' in text
     assert 'posgate_terminal_clock_skew_seconds{bound="min"} -2.0' in text
     assert "made-up" not in text
+
+
+async def test_a_look_that_fails_ends_nothing_and_is_tried_again(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(monitor, "LOOK_EVERY_S", 0.0)
+    looks = 0
+
+    async def look() -> Observations:
+        nonlocal looks
+        looks += 1
+        raise LookupError("a defect")
+
+    watching = HealthMonitor(look, ControlMetrics(CollectorRegistry()))
+    task = asyncio.create_task(watching.run())
+    while looks < 3:
+        await asyncio.sleep(0)
+    assert not task.done()
+    task.cancel()
+    assert "a look at the box failed" in caplog.text
