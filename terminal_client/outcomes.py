@@ -7,7 +7,12 @@ from datetime import datetime
 from enum import IntEnum
 
 from posgate.v1 import outcome_pb2 as pb
-from terminal_client.codec import basket_to_pb, instant_to_pb
+from terminal_client.codec import (
+    basket_to_pb,
+    holds_card_number,
+    instant_to_pb,
+    redact_transaction,
+)
 from terminal_client.core.basket import Basket, TransactionRef
 
 
@@ -54,13 +59,17 @@ def report_to_pb(
     event_time: datetime,
     outcome: SaleOutcome | ReviewOutcome,
 ) -> pb.OutcomeReport:
-    """Return the message. Raises: TypeError, ValueError: a value does not fit its field."""
+    """Return the message; blank in it is what may be a card number.
+
+    Raises: TypeError, ValueError: a value does not fit its field.
+    """
     report = pb.OutcomeReport(
         request_id=request_id,
         decision_id=decision_id,
         transaction=basket_to_pb(Basket(transaction=transaction)).transaction,
         event_time=instant_to_pb(event_time),
     )
+    redact_transaction(report.transaction)
     if isinstance(outcome, SaleOutcome):
         report.sale.CopyFrom(
             pb.SaleOutcome(
@@ -70,12 +79,13 @@ def report_to_pb(
             )
         )
     else:
+        reason = outcome.reason_code
         report.review.CopyFrom(
             pb.ReviewOutcome(
                 workflow=outcome.workflow,
                 line_number=outcome.line_number,
                 finding=pb.ReviewFinding.ValueType(outcome.finding),
-                reason_code=outcome.reason_code,
+                reason_code="" if holds_card_number(reason) else reason,
             )
         )
     return report

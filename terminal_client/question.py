@@ -21,9 +21,11 @@ from terminal_client.codec import (
     decode_request,
     encode_request,
 )
+from terminal_client.codec.basket_reader import redact
 from terminal_client.core.basket import Basket
 from terminal_client.core.decision import Decision, Reason
 from terminal_client.core.store_time import time_of_record
+from terminal_client.redaction import redacted
 from terminal_client.request_ids import new_request_id
 from terminal_client.version import CLIENT_VERSION
 
@@ -97,6 +99,9 @@ def prepare(
             decoded = decode_request(message)
         except RequestError as error:
             problem = str(error)
+            message, stamped, blanked = _kept_clean(message, stamped)
+            if blanked:
+                notices.append(Reason(code="CARD_NUMBER_REDACTED"))
         except (AttributeError, TypeError, ValueError, OverflowError) as error:
             message, problem = None, f"cannot be written down: {error}"
         else:
@@ -115,6 +120,21 @@ def prepare(
         sendable=not problem,
         notices=tuple(notices),
     )
+
+
+def _kept_clean(
+    message: pb.EvaluateRequest | None, basket: Basket | None
+) -> tuple[pb.EvaluateRequest | None, Basket | None, bool]:
+    """Return a refused question as it may be kept, and whether anything was blanked in it."""
+    if message is None or basket is None:
+        return message, basket, False
+    try:
+        redact(message.basket)
+    except RequestError:
+        # A text too long to be searched: such a question is written down nowhere.
+        return None, basket, False
+    clean = redacted(basket, message.basket)
+    return message, clean, clean != basket
 
 
 def _stamped(basket: object, pin: bytes, now: datetime) -> tuple[Basket | None, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -282,3 +283,30 @@ def test_the_numbers_of_the_enums_are_the_contract_s() -> None:
     ):
         named = {f"{prefix}{member.name}": member.value for member in own}
         assert named | {f"{prefix}UNSPECIFIED": 0} == dict(theirs.items())
+
+
+CARD = "4111111111111111"
+
+
+def test_a_card_number_in_an_outcome_reaches_no_disk(store: Store) -> None:
+    client = store.terminal()
+    careless = replace(SALE, operator_id=CARD, lane_label=f"card {CARD}", basket_id="basket-1")
+    finding = ReviewOutcome(
+        workflow="age_check", finding=ReviewFinding.DISMISSED, reason_code=f"CARD {CARD}"
+    )
+    assert client.report_outcome(careless, finding, wait=timedelta(seconds=5))
+    assert client.report_outcome(
+        careless, SaleOutcome(end=SaleEnd.COMPLETED), wait=timedelta(seconds=5)
+    )
+    reports = [
+        outcome_pb2.OutcomeReport.FromString(outcome.body)
+        for outcome in spool_of(client).outcomes(10)
+    ]
+    assert [report.transaction.operator_id for report in reports] == ["", ""]
+    assert [report.transaction.lane_label for report in reports] == ["", ""]
+    assert {report.transaction.basket_id for report in reports} == {"basket-1"}
+    assert reports[0].review.reason_code == ""
+    client.close()
+    files = [path for path in (store.path / "lane-1").rglob("*") if path.is_file()]
+    assert any(path.name.startswith("spool") for path in files)
+    assert not any(CARD.encode() in path.read_bytes() for path in files)
