@@ -21,22 +21,13 @@ from typing import Any, Self
 
 import grpc
 import numpy as np
-from tritonclient.grpc import service_pb2, service_pb2_grpc
+from tritonclient.grpc import service_pb2
 
 from gateway.decisions.deep import DeepAnswer, DeepFailedError, DeepQuestion
 from gateway.decisions.latency import LatencyWindow
+from gateway.deep_channel import ClientFiles, DeepChannel
 from gateway.features.tables import Floats
 
-CHANNEL_OPTIONS = (
-    # After an outage the default back-off takes ten seconds to try again.
-    ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.min_reconnect_backoff_ms", 100),
-    ("grpc.max_reconnect_backoff_ms", 1000),
-    ("grpc.keepalive_time_ms", 20_000),
-    ("grpc.keepalive_timeout_ms", 5_000),
-    ("grpc.enable_retries", 0),
-    ("grpc.max_receive_message_length", 4 * 1024 * 1024),
-)
 _TRIPS_AFTER = 3
 _PROBE_EVERY_S = 1.0
 _PROBE_TIMEOUT_S = 1.0
@@ -51,10 +42,10 @@ class OipDeepTier:
     """``DeepTier`` over a gRPC channel; background probing is ``probe_forever``."""
 
     def __init__(
-        self, channel: grpc.aio.Channel, household_key: bytes, now_s: Callable[[], float]
+        self, channel: DeepChannel, household_key: bytes, now_s: Callable[[], float]
     ) -> None:
         """An empty ``household_key``: no household is ever named."""
-        self._stub = service_pb2_grpc.GRPCInferenceServiceStub(channel)
+        self._channel = channel
         self._household_key = household_key
         self._now_s = now_s
         self._windows: dict[str, LatencyWindow] = {}
@@ -68,21 +59,13 @@ class OipDeepTier:
     async def open(
         cls,
         target: str,
-        credentials: grpc.ChannelCredentials | None,
+        files: ClientFiles | None,
         household_key: bytes,
         now_s: Callable[[], float],
         server_name: str = "",
     ) -> AsyncIterator[Self]:
-        """Open a channel to ``target``; without credentials it is plain text."""
-        options: list[tuple[str, int | str]] = [*CHANNEL_OPTIONS]
-        if server_name:
-            options.append(("grpc.ssl_target_name_override", server_name))
-        channel = (
-            grpc.aio.insecure_channel(target, options)
-            if credentials is None
-            else grpc.aio.secure_channel(target, credentials, options)
-        )
-        async with channel:
+        """Open a channel to ``target``; without files it is plain text. Raises OSError."""
+        async with DeepChannel.open(target, files, server_name) as channel:
             yield cls(channel, household_key, now_s)
 
     def usable(self, allotment_us: int) -> bool:
@@ -129,7 +112,7 @@ class OipDeepTier:
             async with asyncio.timeout(_PROBE_TIMEOUT_S):
                 for model in models:
                     request = service_pb2.ModelReadyRequest(name=model)
-                    reply = await self._stub.ModelReady(request, timeout=_PROBE_TIMEOUT_S)
+                    reply = await self._channel.stub.ModelReady(request, timeout=_PROBE_TIMEOUT_S)
                     if not reply.ready:
                         self._trouble = "CLOUD_ERROR"
                         return
@@ -143,8 +126,9 @@ class OipDeepTier:
             self._last_contact_s = self._now_s()
 
     async def probe_forever(self, models: Callable[[], Sequence[str]]) -> None:
-        """Probe once a second until cancelled."""
+        """Probe, and follow a renewed certificate, once a second until cancelled."""
         while True:
+            await self._channel.renew()
             await self.probe(models())
             await asyncio.sleep(_PROBE_EVERY_S)
 
@@ -158,7 +142,7 @@ class OipDeepTier:
         try:
             # Two clocks: gRPC's own, and ours in case it answers late.
             async with asyncio.timeout(timeout_s):
-                reply = await self._stub.ModelInfer(request, timeout=timeout_s)
+                reply = await self._channel.stub.ModelInfer(request, timeout=timeout_s)
         except TimeoutError as exc:
             raise DeepFailedError("WAN_SLOW") from exc
         except grpc.aio.AioRpcError as exc:

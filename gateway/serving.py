@@ -31,6 +31,7 @@ import grpc
 from gateway.config import CloudConfig, GatewayConfig, TlsConfig
 from gateway.config_file import load_config
 from gateway.decisions.deep import DeepTier, NoDeepTier
+from gateway.deep_channel import ClientFiles
 from gateway.escalation import OipDeepTier
 from gateway.inference.onnx import OnnxRuntime
 from gateway.journal import JournalWriter
@@ -253,7 +254,7 @@ async def _deep_tier(config: GatewayConfig) -> AsyncIterator[DeepTier]:
         return
     async with OipDeepTier.open(
         cloud.deep_endpoint,
-        _channel_credentials(cloud, config.tls),
+        _client_files(cloud, config.tls),
         _household_key(config.paths.state_dir / _HOUSEHOLD_KEY),
         time.monotonic,
         cloud.deep_server_name,
@@ -261,11 +262,11 @@ async def _deep_tier(config: GatewayConfig) -> AsyncIterator[DeepTier]:
         yield deep
 
 
-def _channel_credentials(cloud: CloudConfig, tls: TlsConfig) -> grpc.ChannelCredentials:
-    return grpc.ssl_channel_credentials(
-        root_certificates=(cloud.deep_ca or tls.ca).read_bytes(),
-        private_key=(cloud.deep_key or tls.key).read_bytes(),
-        certificate_chain=(cloud.deep_certificate or tls.certificate).read_bytes(),
+def _client_files(cloud: CloudConfig, tls: TlsConfig) -> ClientFiles:
+    return ClientFiles(
+        ca=cloud.deep_ca or tls.ca,
+        certificate=cloud.deep_certificate or tls.certificate,
+        key=cloud.deep_key or tls.key,
     )
 
 

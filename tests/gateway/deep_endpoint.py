@@ -22,9 +22,11 @@ class DeepEndpoint(service_pb2_grpc.GRPCInferenceServiceServicer):  # type: igno
         self.score = 0.95
         self.requests: list[Any] = []
         self.ready_count = 0
+        self.callers: list[bytes] = []
 
     async def ModelReady(self, request: Any, context: Any) -> Any:  # noqa: N802
         self.ready_count += 1
+        self.callers.append(context.auth_context().get("x509_pem_cert", [b""])[0])
         if self.mood == "silent":
             await asyncio.sleep(60)
         return service_pb2.ModelReadyResponse(ready=self.mood != "not ready")
@@ -74,12 +76,19 @@ def read_strings(raw: bytes) -> list[str]:
 
 
 @asynccontextmanager
-async def deep_endpoint(port: int = 0) -> AsyncIterator[tuple[DeepEndpoint, int]]:
-    """Serve an endpoint in plain text; yields it and its port."""
+async def deep_endpoint(
+    port: int = 0, credentials: grpc.ServerCredentials | None = None
+) -> AsyncIterator[tuple[DeepEndpoint, int]]:
+    """Serve an endpoint, without credentials in plain text; yields it and its port."""
     endpoint = DeepEndpoint()
     server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
     service_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(endpoint, server)
-    bound = server.add_insecure_port(f"127.0.0.1:{port}")
+    address = f"127.0.0.1:{port}"
+    bound = (
+        server.add_insecure_port(address)
+        if credentials is None
+        else server.add_secure_port(address, credentials)
+    )
     await server.start()
     try:
         yield endpoint, bound
