@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import json
 
-LONGEST_DOCUMENT = 4 * 1024 * 1024
-"""Bytes; the same as gRPC's default limit for one message."""
+LONGEST_DOCUMENT = 512 * 1024
+"""Bytes: a channel with more than a thousand releases. What is read here is not believed yet,
+so it must not cost seconds."""
+MOST_VALUES = 50_000
+"""Values of any kind, those inside others included."""
 DEEPEST = 32
 """Levels of objects and lists. TUF metadata has fewer than ten."""
 
@@ -23,8 +26,8 @@ def parse(raw: bytes) -> object:
     """Return the JSON value in ``raw`` (UTF-8, at most ``LONGEST_DOCUMENT`` bytes).
 
     Raises:
-        CanonicalJsonError: it is no JSON, too long or too deep, repeats a key, or holds a
-            float.
+        CanonicalJsonError: it is no JSON, too long, too deep or too full, repeats a key, or
+            holds a float.
     """
     if len(raw) > LONGEST_DOCUMENT:
         raise CanonicalJsonError(f"has {len(raw)} bytes, more than {LONGEST_DOCUMENT}")
@@ -39,7 +42,7 @@ def parse(raw: bytes) -> object:
         raise
     except (ValueError, RecursionError) as error:
         raise CanonicalJsonError("is no JSON in UTF-8") from error
-    _check_depth(value, DEEPEST)
+    _check_size(value)
     return value
 
 
@@ -48,9 +51,9 @@ def encode(value: object) -> bytes:
 
     Raises:
         CanonicalJsonError: it holds something else than objects with string keys, lists,
-            strings, integers, booleans and null, or nests too deeply.
+            strings, integers, booleans and null, nests too deeply or holds too much.
     """
-    _check_depth(value, DEEPEST)
+    _check_size(value)
     try:
         return _text(value).encode("utf-8")
     except UnicodeEncodeError as error:
@@ -77,14 +80,23 @@ def _quoted(text: str) -> str:
     return f'"{escaped}"'
 
 
-def _check_depth(value: object, left: int) -> None:
-    if isinstance(value, dict):
-        value = list(value.values())
-    if isinstance(value, list | tuple):
-        if not left:
-            raise CanonicalJsonError(f"nests more than {DEEPEST} levels")
-        for item in value:
-            _check_depth(item, left - 1)
+def _check_size(value: object) -> None:
+    # Level by level: recursion would be as deep as whoever wrote the document likes.
+    level, count = [value], 1
+    for _ in range(DEEPEST):
+        inner: list[object] = []
+        for container in level:
+            if isinstance(container, dict):
+                inner.extend(container.values())
+            elif isinstance(container, list | tuple):
+                inner.extend(container)
+        count += len(inner)
+        if count > MOST_VALUES:
+            raise CanonicalJsonError(f"holds more than {MOST_VALUES} values")
+        level = [each for each in inner if isinstance(each, dict | list | tuple)]
+        if not level:
+            return
+    raise CanonicalJsonError(f"nests more than {DEEPEST} levels")
 
 
 def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:

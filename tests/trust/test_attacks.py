@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -512,9 +513,25 @@ def test_a_malformed_document_is_refused_by_name(
     assert caught.value.role == "targets"
 
 
-def test_too_large_a_document_is_refused_unread(tree: Tree) -> None:
-    with pytest.raises(MetadataError, match="more than 4194304"):
-        check(tree, delegation=tree.read("targets") + b" " * 4_194_304)
+@pytest.mark.parametrize("document", ["delegation", "release", "pointer"])
+def test_too_large_a_document_is_refused_unread(tree: Tree, document: str) -> None:
+    with pytest.raises(MetadataError, match="more than 524288"):
+        check(tree, **{document: getattr(tree.evidence(), document) + b" " * 524_288})
+
+
+@pytest.mark.parametrize(
+    "filling",
+    [b"[],", b"{},", b"1,", b'"a",', b'{"a":1},', b"[[]],"],
+    ids=["lists", "objects", "numbers", "texts", "pairs", "nested lists"],
+)
+def test_a_document_full_of_nothing_costs_little_before_its_signatures(
+    tree: Tree, filling: bytes
+) -> None:
+    full = b'{"signed": [' + filling * (520_000 // len(filling)) + b'0], "signatures": []}'
+    began = time.process_time()
+    with pytest.raises(MetadataError, match="more than 50000 values"):
+        check(tree, delegation=full)
+    assert time.process_time() - began < 0.5
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from securesystemslib.formats import encode_canonical
 
-from terminal_client.core.canonical_json import DEEPEST, CanonicalJsonError, encode, parse
+from terminal_client.core.canonical_json import (
+    DEEPEST,
+    MOST_VALUES,
+    CanonicalJsonError,
+    encode,
+    parse,
+)
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]))
 VALUES = st.recursive(
@@ -63,3 +69,12 @@ def test_nesting_ends_at_the_limit() -> None:
     assert encode(parse(nested(DEEPEST))) == nested(DEEPEST)
     with pytest.raises(CanonicalJsonError, match="nests"):
         parse(nested(DEEPEST + 1))
+    with pytest.raises(CanonicalJsonError, match="nests"):
+        encode([parse(nested(DEEPEST))])
+
+
+def test_the_number_of_values_ends_at_the_limit() -> None:
+    values = [0] * (MOST_VALUES - 1)
+    assert len(encode(values)) == 2 * len(values) + 1
+    with pytest.raises(CanonicalJsonError, match="more than 50000 values"):
+        encode([*values, 0])
