@@ -156,7 +156,7 @@ async def test_calls_take_turns_at_a_heavy_model(tmp_path: Path) -> None:
 
 async def test_calls_that_others_keep_from_the_model_say_nothing_of_it(tmp_path: Path) -> None:
     hasty = policy(
-        price_check={"budget_ms": 400, "stages_ms": {"features": 5, "edge": 60, "deep": 50}}
+        price_check={"budget_ms": 400, "stages_ms": {"features": 5, "edge": 15, "deep": 50}}
     )
     async with box(tmp_path) as opened:
         heavy = price_bundle(tmp_path / "m", model=slow_price_model(WIDTH, steps=25))
