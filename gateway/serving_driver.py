@@ -11,70 +11,34 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Protocol
 
 from cloud_sync.errors import HostRefusedError, HostUnavailableError, StoreUnavailableError
-from cloud_sync.records import RedemptionChanges, StoredAnswer, StoreLogRow, StoreLogRows
 from gateway.serving_link import ServingStatus
+from gateway.serving_views import ServingViews, ViewHost, Views
 from terminal_client.core.modes import Mode
 
 logger = logging.getLogger(__name__)
 
 OPERATOR_FORCED = "OPERATOR_FORCED"
 LOOK_EVERY_S = 0.5
-VIEW_REFRESH = timedelta(seconds=5)
-"""How often an unchanged redemption view is confirmed, so that its age means something."""
 ARTIFACT_PATIENCE = (timedelta(seconds=2), timedelta(minutes=5))
 """How long until an artifact that serving refused is offered again: first, and at most."""
-MAX_ROWS = 5000
-MAX_ANSWER_BYTES = 1024 * 1024
 
 
-class Serving(Protocol):
+class Serving(ViewHost, Protocol):
     """The serving process, as ``ServingLink`` reaches it."""
 
     async def status(self) -> ServingStatus:
         """Ask how it is."""
         ...
 
-    async def put_redemptions(self, found: RedemptionChanges, as_of: datetime) -> None:
-        """Replace or extend its redemption view."""
-        ...
-
-    async def put_store_log(self, rows: Sequence[StoreLogRow], cursor: int, *, reset: bool) -> None:
-        """Replace rows of its store log."""
-        ...
-
-    async def put_answers(self, answers: Sequence[StoredAnswer], *, complete: bool) -> None:
-        """Give it answers of an earlier life."""
-        ...
-
     async def force_mode(self, mode: Mode | None, reason: str) -> None:
         """Order a mode."""
-        ...
-
-
-class Views(Protocol):
-    """What control knows, as ``Archive`` reads it."""
-
-    async def recent_answers(self, since: datetime, cap_bytes: int) -> Sequence[StoredAnswer]:
-        """Return answers that may be asked for again."""
-        ...
-
-    async def redemption_changes(self, after: int) -> RedemptionChanges:
-        """Return changes of the redemption view."""
-        ...
-
-    async def store_log_rows(self, after: int) -> StoreLogRows:
-        """Return changed rows of the store's log."""
-        ...
-
-    async def store_log_cursor(self) -> int:
-        """Return the cursor of the store's log."""
         ...
 
 
@@ -121,20 +85,15 @@ class ServingDriver:
         ``host_moved`` is called when serving has come (back) and has all but models and features.
         """
         self._serving = serving
-        self._views = views
+        self._views = ServingViews(serving, views, drain, clock, keep, cap_bytes)
         self._artifacts = artifacts
         self._order = order
-        self._drain = drain
-        self._clock = clock
-        self._keep = keep
-        self._cap_bytes = cap_bytes
         self._host_moved = host_moved
         self._wake = asyncio.Event()
         self._staging = asyncio.Event()
         # An order read from disk must not reach serving after one that replaced it.
         self._ordering = asyncio.Lock()
         self._epoch = ""
-        self._confirmed: datetime | None = None
         self.status: ServingStatus | None = None
         self.problem = "serving has not answered yet"
 
@@ -194,11 +153,11 @@ class ServingDriver:
             self._staging.set()
             self._host_moved()
 
-    async def restore(self) -> bool:
+    async def restore(self, *, rules_only: bool = False) -> bool:
         """Give serving the artifacts that should decide; False: not all, come again later."""
         try:
             status = await self._serving.status()
-            return await self._artifacts.restore(status.serving)
+            return await self._artifacts.restore(status.serving, rules_only=rules_only)
         except HostUnavailableError as exc:
             logger.debug("artifacts wait for serving: %s", exc)
         except Exception:
@@ -235,13 +194,13 @@ class ServingDriver:
         if fresh:
             steps += [
                 partial(self._give_order, status.degrade_reasons),
-                partial(self._artifacts.restore, status.serving, rules_only=True),
+                partial(self.restore, rules_only=True),
             ]
         if not status.answers_loaded:
-            steps.append(self._give_answers)
+            steps.append(self._views.give_answers)
         steps += [
-            partial(self._give_redemptions, status.redemption_cursor),
-            partial(self._give_store_log, status.store_log_cursor),
+            partial(self._views.give_redemptions, status.redemption_cursor),
+            partial(self._views.give_store_log, status.store_log_cursor),
         ]
         problem = ""
         for step in steps:
@@ -259,57 +218,3 @@ class ServingDriver:
                 await self._serving.force_mode(*ordered)
             elif OPERATOR_FORCED in reasons:
                 await self._serving.force_mode(None, "")
-
-    async def _give_redemptions(self, served: int) -> None:
-        now = self._clock()
-        found = await self._views.redemption_changes(served)
-        quiet = not found.reset and not found.changes
-        if quiet and self._confirmed is not None and now - self._confirmed < VIEW_REFRESH:
-            return
-        await self._serving.put_redemptions(found, now)
-        while found.more:
-            found = await self._views.redemption_changes(found.next_cursor)
-            await self._serving.put_redemptions(found, now)
-        self._confirmed = now
-
-    async def _give_store_log(self, served: int) -> None:
-        newest = await self._views.store_log_cursor()
-        if served == newest:
-            return
-        # A cursor from before this database: start anew.
-        after = served if served < newest else 0
-        found = await self._views.store_log_rows(after)
-        pieces = list(_pieces(found.rows, MAX_ROWS)) or [()]
-        for number, rows in enumerate(pieces):
-            last = number == len(pieces) - 1
-            await self._serving.put_store_log(
-                rows, found.cursor if last else after, reset=after == 0 and number == 0
-            )
-
-    async def _give_answers(self) -> None:
-        # The last answers of its earlier life may lie in its journal still.
-        await self._drain()
-        answers = await self._views.recent_answers(self._clock() - self._keep, self._cap_bytes)
-        for group in _groups(answers):
-            await self._serving.put_answers(group, complete=False)
-        await self._serving.put_answers((), complete=True)
-        logger.info("gave serving %d answers of its earlier lives", len(answers))
-
-
-def _pieces(rows: Sequence[StoreLogRow], most: int) -> Iterator[Sequence[StoreLogRow]]:
-    for start in range(0, len(rows), most):
-        yield rows[start : start + most]
-
-
-def _groups(answers: Iterable[StoredAnswer]) -> Iterator[list[StoredAnswer]]:
-    """Yield answers in order, in groups of about a mebibyte."""
-    group: list[StoredAnswer] = []
-    size_bytes = 0
-    for answer in answers:
-        group.append(answer)
-        size_bytes += len(answer.response)
-        if size_bytes >= MAX_ANSWER_BYTES:
-            yield group
-            group, size_bytes = [], 0
-    if group:
-        yield group
