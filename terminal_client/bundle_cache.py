@@ -25,6 +25,7 @@ from terminal_client.core.reading import DocumentError, Fields
 from terminal_client.core.trust import (
     Evidence,
     Followed,
+    Release,
     Trusted,
     check_bundle,
     trusted_root,
@@ -63,9 +64,12 @@ class Held:
 class BundleCache:
     """Thread-safe: one thread swaps, lanes read without a lock."""
 
-    def __init__(self, folder: Path, config: TrustConfig, pinned_root: bytes) -> None:
+    def __init__(
+        self, folder: Path, config: TrustConfig, store_id: str, pinned_root: bytes
+    ) -> None:
         self._folder = folder
         self._followed = Followed(ring=config.ring, channel=CHANNEL, name=config.bundle_name)
+        self._store_id = store_id
         self._pinned_root = pinned_root
         self._lock = threading.Lock()
         self._memory = Memory()
@@ -73,8 +77,10 @@ class BundleCache:
         self.conditions: tuple[str, ...] = ()
 
     @classmethod
-    def open(cls, folder: Path, config: TrustConfig) -> BundleCache:
+    def open(cls, folder: Path, config: TrustConfig, store_id: str = "") -> BundleCache:
         """Load what the folder holds and the pinned root proves; it may be nothing.
+
+        Rules of another store than ``store_id`` are refused; empty: of none.
 
         Raises: ConfigError: the pinned root cannot be read or does not prove itself.
         """
@@ -88,7 +94,7 @@ class BundleCache:
         except OSError as error:
             # Then nothing can be kept; the state says why.
             logger.warning("rules: %s", error)
-        cache = cls(folder, config, pinned_root)
+        cache = cls(folder, config, store_id, pinned_root)
         cache._load()
         return cache
 
@@ -164,8 +170,9 @@ class BundleCache:
     def install(self, evidence: Evidence, trusted: Trusted, raw: bytes | None) -> None:
         """Make a verified release the active one; ``raw`` is None for the bytes in use.
 
-        Raises: DigestError: ``raw`` is something else; DocumentError: it is no rules bundle;
-            OSError: the disk refuses. In every case the active bundle stays.
+        Raises: DigestError: ``raw`` is something else; DocumentError: it is no rules bundle,
+            another one than was released, or another store's; OSError: the disk refuses. In every case the
+            active bundle stays.
         """
         held = self._held
         if raw is None:
@@ -173,8 +180,7 @@ class BundleCache:
                 raise DigestError(trusted.release.name, "is not the bundle in use")
             bundle, previous = held[0].bundle, held[1:]
         else:
-            check_bundle(trusted.release, raw)
-            bundle = FallbackBundle.load(raw, trusted.release.digest)
+            bundle = self._read_bundle(trusted.release, raw)
             write_file(self._folder / _file_name(trusted.release.digest), raw)
             same = held and held[0].bundle.digest == bundle.digest
             previous = held[1:] if same else held[:1]
@@ -211,9 +217,22 @@ class BundleCache:
         trusted = verify(evidence, self._followed, self._pinned_root, floors, verify_signature)
         _require_rules(trusted)
         raw = (self._folder / _file_name(trusted.release.digest)).read_bytes()
-        check_bundle(trusted.release, raw)
-        bundle = FallbackBundle.load(raw, trusted.release.digest)
+        bundle = self._read_bundle(trusted.release, raw)
         return Held(bundle=bundle, trusted=trusted, evidence=evidence)
+
+    def _read_bundle(self, release: Release, raw: bytes) -> FallbackBundle:
+        """Return the bundle, which must say itself that it is what was released, and for whom."""
+        check_bundle(release, raw)
+        bundle = FallbackBundle.load(raw, release.digest)
+        for key, stated, wanted in (
+            ("name", bundle.name, release.name),
+            ("version", bundle.version, release.version),
+            ("store_id", bundle.store_id, self._store_id or bundle.store_id),
+        ):
+            if stated != wanted:
+                problem = f"is {stated!r:.80}, not {wanted!r:.80}"
+                raise DocumentError(f"bundle.{key}", problem, "release it anew")
+        return bundle
 
     def _read_state(self, conditions: list[str]) -> tuple[Evidence, ...]:
         try:

@@ -97,7 +97,8 @@ class TerminalConfig:
     """Everything a terminal may be told.
 
     ``gateways`` are tried in order. ``state_dir`` survives a power cut and belongs to one
-    client at a time. ``default_budget`` is used where ``evaluate`` is given none.
+    client at a time. ``default_budget`` is used where ``evaluate`` is given none. ``store_id``
+    is the store whose rules are wanted; empty: any.
     """
 
     workstation_id: str
@@ -106,6 +107,7 @@ class TerminalConfig:
     trust: TrustConfig
     state_dir: Path
     default_budget: timedelta = timedelta(milliseconds=150)
+    store_id: str = ""
     spool: SpoolConfig = SpoolConfig()
     breaker: BreakerConfig = BreakerConfig()
     upkeep: UpkeepConfig = UpkeepConfig()
@@ -125,6 +127,7 @@ class TerminalConfig:
                 bool(_WORKSTATION.match(self.workstation_id)),
                 "1 to 64 of [A-Za-z0-9._-]",
             ),
+            ("store_id", len(self.store_id) <= 64, "write at most 64 characters"),
             ("gateways", 1 <= len(self.gateways) <= 8, "name 1 to 8 gateways"),
             ("gateways", all(_TARGET.match(target) for target in targets), "write host:port"),
             ("tls.key", (tls.certificate is None) == (tls.key is None), "give certificate and key"),

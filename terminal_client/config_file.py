@@ -46,6 +46,7 @@ def _read(top: Fields, folder: Path) -> TerminalConfig:
         trust=_trust(top.object("trust"), folder),
         state_dir=folder / top.text("state_dir"),
         default_budget=timedelta(milliseconds=top.integer("default_budget_ms", 1, 60_000, 150)),
+        store_id=top.text("store_id", ""),
         spool=_spool(_section(top, "spool")),
         breaker=_breaker(_section(top, "breaker")),
         upkeep=_upkeep(_section(top, "upkeep")),

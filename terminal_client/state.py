@@ -48,7 +48,7 @@ class TerminalState:
             config.state_dir.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             conditions.append(f"state folder: {error}")
-        cache = BundleCache.open(config.state_dir / "bundles", config.trust)
+        cache = BundleCache.open(config.state_dir / "bundles", config.trust, config.store_id)
         spool = _open_spool(config, conditions)
         ledger: RedemptionLedger | None = None
         try:

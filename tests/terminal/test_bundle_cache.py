@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import zlib
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from posgate.v1 import bundle_pb2
 from terminal_client.bundle_cache import BundleCache
 from terminal_client.client import TerminalClient
 from terminal_client.config import TrustConfig
+from terminal_client.core.fallback import pack
 from terminal_client.core.modes import Mode
 from terminal_client.core.pin import BasketPin
 from terminal_client.errors import ConfigError
@@ -218,6 +220,40 @@ def test_a_signed_bundle_that_is_no_rules_bundle_changes_nothing(store: Store) -
     assert client.evaluate(basket(), WORKFLOWS).results[0].offers
     store.publish("1.2.0")
     until(lambda: _version(client) == "1.2.0")
+
+
+def test_a_bundle_that_says_it_is_another_one_changes_nothing(store: Store) -> None:
+    store.box()
+    client = store.ready_terminal()
+    store.publish("1.1.0", rules_bundle("1.0.9"))
+    until(lambda: "bundle.version: is '1.0.9', not '1.1.0'" in _conditions(client))
+    renamed = _with_fields(rules_bundle("1.2.0"), name="kiosk")
+    store.publish("1.2.0", renamed)
+    until(lambda: "bundle.name: is 'kiosk', not 'store'" in _conditions(client))
+    assert _version(client) == "1.0.0"
+    store.publish("1.3.0")
+    until(lambda: _version(client) == "1.3.0")
+
+
+def test_another_store_s_rules_are_refused_where_the_store_is_named(store: Store) -> None:
+    store.box()
+    client = store.ready_terminal(store_id="367")
+    store.publish("1.1.0", _with_fields(rules_bundle("1.1.0"), store_id="368"))
+    until(lambda: "bundle.store_id: is '368', not '367'" in _conditions(client))
+    assert _version(client) == "1.0.0"
+    client.close()
+    # Nor from the disk: here lies what a terminal of any store has fetched.
+    anyone = store.ready_terminal()
+    until(lambda: _version(anyone) == "1.1.0")
+    anyone.close()
+    trust = TrustConfig(root=store.path / "tree/metadata/1.root.json")
+    cache = BundleCache.open(folder(store), trust, "367")
+    assert version(cache) == "1.0.0"
+    assert any("bundle.store_id: is '368'" in condition for condition in cache.conditions)
+
+
+def _with_fields(raw: bytes, **fields: str) -> bytes:
+    return pack(json.loads(gzip.decompress(raw)) | fields)
 
 
 @pytest.mark.parametrize("days", [-20_000, 200], ids=["1970", "+200 days"])

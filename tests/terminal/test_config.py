@@ -24,6 +24,7 @@ root = "root.json"
 """
 WHOLE = """
 workstation_id = "lane-1"
+store_id = "367"
 state_dir = "/var/lib/posgate-terminal"
 default_budget_ms = 250
 gateways = [
@@ -77,6 +78,7 @@ def test_every_key_is_read(tmp_path: Path) -> None:
         serving="backup.store:8443", control="backup.store:8444"
     )
     assert config.tls.key == Path("/etc/posgate/lane.key")
+    assert config.store_id == "367"
     assert (config.trust.ring, config.trust.bundle_name) == ("lab", "store")
     assert config.spool.cap_bytes == 8 * 1024 * 1024
     assert (config.breaker.minimum, config.breaker.longest_open_s) == (3, 8.0)
@@ -90,6 +92,7 @@ def test_every_key_is_read(tmp_path: Path) -> None:
         ('ca = "tls/ca.pem"', "", "tls.ca"),
         ("[tls]", "colour = 1\n[tls]", "colour"),
         ('"lane-1"', '"lane 1"', "workstation_id"),
+        ("[tls]", 'store_id = "' + "9" * 65 + '"\n[tls]', "store_id"),
         ('"10.0.0.5:8443"', '"10.0.0.5"', "gateways"),
         ('"10.0.0.5:8443"', '"10.0.0.5:8443", port = 1', "gateways[0].port"),
         ("[trust]", "[spool]\ncap_mib = 0\n[trust]", "spool.cap_mib"),
