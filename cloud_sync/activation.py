@@ -10,25 +10,21 @@ stands for itself; one that fails takes no other with it.
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
+from cloud_sync.active_file import Active, read_active, write_active
 from cloud_sync.bundle_store import BundleStore
-from cloud_sync.durable_files import replace_file
 from cloud_sync.errors import BundleError, HostRefusedError
 from cloud_sync.evidence import Selected
-from terminal_client.core.reading import DocumentError, Fields
 from terminal_client.core.trust import Release
 
 logger = logging.getLogger(__name__)
 
-_SCHEMA = 1
 PACKED_KINDS = frozenset({"rules"})
 """Kinds that are handed over as the signed file itself; the others are unpacked."""
 
@@ -54,16 +50,6 @@ class ArtifactHost(Protocol):
     async def unload(self, digest: str) -> None:
         """Let go of an artifact that does not decide."""
         ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Active:
-    """An artifact that should decide, as it did when it was flipped, and the one before it."""
-
-    release: Release
-    counter: int
-    activated: datetime
-    previous: Release | None
 
 
 Slot = tuple[str, str]
@@ -115,19 +101,7 @@ class Activation:
 
         What cannot be read is forgotten with a warning: the mirror selects it again.
         """
-        try:
-            raw = self._path.read_bytes()
-        except FileNotFoundError:
-            return
-        try:
-            fields = Fields(json.loads(raw), self._path.name)
-            fields.integer("schema", _SCHEMA, _SCHEMA)
-            entries = fields.items("active", _read_active)
-            fields.close()
-        except (DocumentError, ValueError) as exc:
-            logger.warning("starting without remembered artifacts: %s", exc)
-            return
-        for entry in entries:
+        for entry in read_active(self._path):
             if signed(entry.release.digest):
                 self._active[_slot(entry.release)] = entry
             else:
@@ -243,11 +217,7 @@ class Activation:
         if self._active.get(slot) == entry:
             return
         self._active[slot] = entry
-        document = {
-            "schema": _SCHEMA,
-            "active": [_write_active(one) for _, one in sorted(self._active.items())],
-        }
-        replace_file(self._path, json.dumps(document, indent=1).encode())
+        write_active(self._path, [one for _, one in sorted(self._active.items())])
 
 
 def _slot(release: Release) -> Slot:
@@ -256,55 +226,3 @@ def _slot(release: Release) -> Slot:
 
 def _label(release: Release) -> str:
     return f"{release.kind} {release.name} {release.version} ({release.digest[7:15]})"
-
-
-def _write_active(entry: Active) -> dict[str, object]:
-    document: dict[str, object] = {
-        "release": _write_release(entry.release),
-        "counter": entry.counter,
-        "activated": entry.activated.isoformat(),
-    }
-    if entry.previous is not None:
-        document["previous"] = _write_release(entry.previous)
-    return document
-
-
-def _read_active(value: object, path: str) -> Active:
-    fields = Fields(value, path)
-    entry = Active(
-        release=_read_release(fields.raw("release"), fields.at("release")),
-        counter=fields.integer("counter", 1),
-        activated=datetime.fromisoformat(fields.text("activated")),
-        previous=(
-            _read_release(fields.raw("previous"), fields.at("previous"))
-            if fields.has("previous")
-            else None
-        ),
-    )
-    fields.close()
-    return entry
-
-
-def _write_release(release: Release) -> dict[str, object]:
-    return {
-        "channel": release.channel,
-        "name": release.name,
-        "version": release.version,
-        "kind": release.kind,
-        "digest": release.digest,
-        "length": release.length,
-    }
-
-
-def _read_release(value: object, path: str) -> Release:
-    fields = Fields(value, path)
-    release = Release(
-        channel=fields.text("channel"),
-        name=fields.text("name"),
-        version=fields.text("version"),
-        kind=fields.text("kind"),
-        digest=fields.text("digest"),
-        length=fields.integer("length", 0),
-    )
-    fields.close()
-    return release

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from cloud_sync.activation import Active, Slot
+from cloud_sync.activation import Slot
+from cloud_sync.active_file import Active
 from cloud_sync.mirror import CloudView
 from cloud_sync.records import StreamStats
 from gateway.serving_link import ServingStatus

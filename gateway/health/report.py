@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
 
-from cloud_sync.activation import Active
+from cloud_sync.active_file import Active
 from cloud_sync.records import StreamStats
 from gateway.health.conditions import Severity, ShownCondition
 from gateway.health.observations import Observations

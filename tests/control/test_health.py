@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
-from cloud_sync.activation import Active
+from cloud_sync.active_file import Active
 from cloud_sync.mirror import CloudView
 from gateway.config import Address
 from gateway.control_metrics import ControlMetrics
