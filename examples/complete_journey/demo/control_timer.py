@@ -5,11 +5,25 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 _PERIOD_S = 0.005
+_OWN_SCHEDULE = Path("/proc/thread-self/schedstat")
 _KEPT = 4_000
+
+
+def starved_s() -> float:
+    """Return how long the kernel has kept the calling thread waiting for a processor.
+
+    Linux alone keeps that account; elsewhere it is 0. A timer in a thread that mostly sleeps
+    does not see such waits: a busy machine prefers it to a thread that works.
+    """
+    try:
+        return int(_OWN_SCHEDULE.read_text().split()[1]) / 1e9
+    except OSError:
+        return 0.0
 
 
 class ControlTimer:

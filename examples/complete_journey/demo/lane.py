@@ -16,7 +16,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from examples.complete_journey.demo.control_timer import ControlTimer
+from examples.complete_journey.demo.control_timer import ControlTimer, starved_s
 from examples.complete_journey.demo.receipts import Receipt, as_basket, receipts
 from examples.complete_journey.demo.records import (
     CallRecord,
@@ -122,15 +122,19 @@ class Lane:
         world: World,
         expected: tuple[CouponVerdict, ...] | None = None,
     ) -> Decision:
+        starved_before_s = starved_s()
         began_s = time.monotonic()
         decision = self._client.evaluate(basket, workflows, budget=BUDGET)
         ended_s = time.monotonic()
+        starved_ms = (starved_s() - starved_before_s) * 1000
         time.sleep(_TIMER_SETTLES_S)
         call = CallRecord(
             **describe(receipt, decision, world, final=expected is not None),
             lane=self._name,
             took_ms=(ended_s - began_s) * 1000,
-            timer_late_ms=self._timer.late_ms(began_s + BUDGET.total_seconds(), ended_s),
+            timer_late_ms=max(
+                self._timer.late_ms(began_s + BUDGET.total_seconds(), ended_s), starved_ms
+            ),
             coupons_expected=expected or (),
         )
         self._calls.write(call_line(call) + "\n")

@@ -35,7 +35,7 @@ from terminal_client.core.redemptions import RedemptionView
 
 _PACKAGES = ("posgate", "grpcio", "onnxruntime-gpu", "protobuf", "cryptography", "tuf")
 _DRAIN_S = 20.0
-_NEXT_CUSTOMER_S = 0.02
+_NEXT_CUSTOMER_S = 0.05
 
 
 async def run(folder: Path, *, kind: str, console: Console) -> bool:
