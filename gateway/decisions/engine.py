@@ -213,7 +213,7 @@ class DecisionEngine:
         waited_for = [workflow for workflow in workflows if workflow.interactive] or workflows
         totals = [workflow.budget for workflow in waited_for]
         total = call_budget(deadline, request.budget, totals) or _LONGEST
-        policy_total = call_budget(None, None, totals) or _LONGEST
+        policy_us = in_microseconds(min(totals, default=_LONGEST))
         run = Run(
             request=request,
             request_sha256=sha256,
@@ -237,9 +237,7 @@ class DecisionEngine:
             return await self._finish(run)
         finally:
             own_us = self._clock.now_us() - arrived_us - run.waited_us
-            self._admission.leave(
-                ticket, own_us, run.budget.total_us, in_microseconds(policy_total)
-            )
+            self._admission.leave(ticket, own_us, run.budget.total_us, policy_us)
 
     async def _rules(self, run: Run) -> None:
         """Let the rules answer; only a large basket, or a budget of a few ms, can fail."""
