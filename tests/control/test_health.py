@@ -34,6 +34,7 @@ from gateway.terminals import MAX_TERMINALS, Exercised, Terminal, Terminals
 from terminal_client.core.modes import Mode
 from terminal_client.core.trust import Release
 from tests.control.conftest import Clock
+from tests.control.fake_serving import until
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 RULES = Release(
@@ -327,8 +328,7 @@ async def test_a_look_that_fails_ends_nothing_and_is_tried_again(
 
     watching = HealthMonitor(look, ControlMetrics(CollectorRegistry()))
     task = asyncio.create_task(watching.run())
-    while looks < 3:
-        await asyncio.sleep(0)
+    await until(lambda: looks >= 3)
     assert not task.done()
     task.cancel()
     assert "a look at the box failed" in caplog.text
