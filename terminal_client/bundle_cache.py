@@ -171,8 +171,8 @@ class BundleCache:
         """Make a verified release the active one; ``raw`` is None for the bytes in use.
 
         Raises: DigestError: ``raw`` is something else; DocumentError: it is no rules bundle,
-            another one than was released, or another store's; OSError: the disk refuses. In every case the
-            active bundle stays.
+            another one than was released, or another store's; OSError: the disk refuses. In
+            every case the active bundle stays.
         """
         held = self._held
         if raw is None:
