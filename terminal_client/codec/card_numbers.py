@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from itertools import accumulate
 
 _TOKEN = re.compile(r"(?=[0-9_-]*[A-Za-z])[A-Za-z0-9_-]{8,64}\Z")
 # Separator and digit exclude each other, so the search is linear.
@@ -21,7 +22,7 @@ _IDENTIFIER = re.compile(
     r"(?:[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
     r"|[0-9a-fA-F]{32}|[0-9a-fA-F]{40}|[0-9a-fA-F]{64})\Z"
 )
-_SEPARATORS = re.compile(r"[^0-9]+")
+_DIGITS = re.compile(r"[0-9]+")
 # Issuers' first digits (ISO/IEC 7812): 3 to 6, and 2221 to 2720.
 _ISSUER = re.compile(r"[3-6]|2(?:22[1-9]|2[3-9]|[3-6]|7[01]|720)")
 _LONGEST, _SHORTEST = 19, 13
@@ -44,21 +45,56 @@ def holds_card_number(text: str) -> bool:
         return False
     if not text.isascii():
         text = unicodedata.normalize("NFKC", text)
-    return any(_suspect(_SEPARATORS.sub("", run.group())) for run in _DIGIT_RUN.finditer(text))
+    return any(_hides_one(_DIGITS.findall(run.group())) for run in _DIGIT_RUN.finditer(text))
 
 
-def _suspect(digits: str) -> bool:
-    if len(digits) > _LONGEST:
+def _hides_one(groups: list[str]) -> bool:
+    """Tell whether a card number begins at the start of any of these groups of digits.
+
+    It ends with a group, or has the usual length of its issuer.
+    """
+    if any(len(group) > _LONGEST for group in groups):
         return True
-    if not _ISSUER.match(digits):
-        return False
-    lengths = {len(digits), min(_USUAL, len(digits))}
-    if digits[:2] in ("34", "37"):
-        lengths.add(min(_AMERICAN_EXPRESS, len(digits)))
-    return any(_luhn(digits[:length]) for length in lengths)
+    digits = "".join(groups)
+    ends = list(accumulate(map(len, groups)))
+    sums = _LuhnSums(digits)
+    for first, start in enumerate([0, *ends[:-1]]):
+        if len(digits) - start < _SHORTEST:
+            return False
+        if not _ISSUER.match(digits, start):
+            continue
+        lengths = {_AMERICAN_EXPRESS if digits[start : start + 2] in ("34", "37") else _USUAL}
+        lengths |= {end - start for end in ends[first : first + _LONGEST]}
+        if any(
+            _SHORTEST <= length <= min(_LONGEST, len(digits) - start)
+            and sums.divisible(start, start + length)
+            for length in lengths
+        ):
+            return True
+    return False
 
 
-def _luhn(digits: str) -> bool:
-    numbers = [int(digit) for digit in digits]
-    doubled = (number * 2 - 9 * (number > 4) for number in numbers[-2::-2])
-    return (sum(numbers[-1::-2]) + sum(doubled)) % 10 == 0
+class _LuhnSums:
+    """Luhn sums of any part of a row of digits, each in constant time."""
+
+    def __init__(self, digits: str) -> None:
+        numbers = [int(digit) for digit in digits]
+        doubled = [number * 2 - 9 * (number > 4) for number in numbers]
+        # Doubled are the digits at odd places, or those at even ones.
+        mixed = (
+            (twice if place % 2 == odd else once)
+            for odd in (1, 0)
+            for place, (once, twice) in enumerate(zip(numbers, doubled, strict=True))
+        )
+        sums = list(mixed)
+        half = len(digits)
+        self._by_parity = (
+            [0, *accumulate(sums[:half])],
+            [0, *accumulate(sums[half:])],
+        )
+
+    def divisible(self, start: int, end: int) -> bool:
+        """Tell whether ``digits[start:end]`` passes the Luhn check."""
+        # The last digit counts once.
+        sums = self._by_parity[(end - 1) % 2]
+        return (sums[end] - sums[start]) % 10 == 0

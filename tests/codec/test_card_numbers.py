@@ -25,7 +25,7 @@ CARDS = (
 @pytest.mark.parametrize("card", CARDS)
 @pytest.mark.parametrize(
     "written",
-    ["{0}", "x{0}", "{0}x", "card {0}!", "{0}1225", "{0} 12/25", "{0}=1225"],
+    ["{0}", "x{0}", "{0}x", "card {0}!", "{0}1225", "{0} 12/25", "{0}=1225", "v1-{0}", "12 34 {0}"],
 )
 def test_a_card_number_is_found_with_what_stands_around_it(card: str, written: str) -> None:
     assert holds_card_number(written.format(card))
