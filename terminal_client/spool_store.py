@@ -18,6 +18,8 @@ from typing import Self
 from terminal_client.errors import StateError
 
 MOST_RECORDS = 256
+MOST_GAPS = 256
+"""In one batch; a box refuses one with more."""
 MOST_BATCH_BYTES = 1024 * 1024
 # What a batch needs beside its records: names, gaps, and a few bytes per record.
 _BATCH_OVERHEAD = 16 * 1024
@@ -238,6 +240,8 @@ def _batch(epoch: str, rows: Iterator[tuple[int, int, str, bytes, int]], most: i
     for first, last, reason, body, crc in rows:
         if not reason and zlib.crc32(body) != crc:
             reason = "CORRUPT"
+        if reason and len(gaps) == MOST_GAPS:
+            break
         if reason:
             gaps.append(Gap(first=first, last=last, reason=reason))
         else:

@@ -174,5 +174,6 @@ def _verdict(results: Sequence[WorkflowResult], bundle: FallbackBundle | None) -
     return highest(
         result.verdict
         for result in results
-        if workflows[result.workflow].kind is not WorkflowKind.RECOMMENDATION
+        if result.workflow not in workflows
+        or workflows[result.workflow].kind is not WorkflowKind.RECOMMENDATION
     )

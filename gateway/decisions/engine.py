@@ -252,7 +252,8 @@ class DecisionEngine:
         if not allotted_us or (large and self._large.crowded):
             budget.skip("rules", StageResult.SKIPPED_NO_TIME)
             return
-        asked = (request.basket, request.workflows, run.at, self.redemptions)
+        names = [workflow.name for workflow in run.workflows]
+        asked = (request.basket, names, run.at, self.redemptions)
         result = StageResult.RAN
         try:
             if large:
@@ -417,7 +418,11 @@ class DecisionEngine:
             self._metrics.journal_lost.inc()
 
     def _count(self, run: Run, parts: Parts) -> None:
+        known = {workflow.name for workflow in run.workflows}
         for result in parts.results:
+            # A name that somebody made up is no label.
+            if result.workflow not in known:
+                continue
             self._metrics.decided(result, run.budget.spent_us)
             case = run.cases.get(result.workflow)
             if case is not None and result.tier is Tier.RULES and case.judge.missed_reason:
@@ -444,9 +449,4 @@ def _parsed(raw: bytes) -> pb.EvaluateRequest:
 
 
 def _known(names: tuple[str, ...], policy: Policy) -> list[WorkflowPolicy]:
-    for at, name in enumerate(names):
-        if name not in policy.workflows:
-            raise RequestError(
-                f"workflows[{at}]", "is not known here", "ask what the store's policy names"
-            )
-    return [policy.workflows[name] for name in names]
+    return [policy.workflows[name] for name in names if name in policy.workflows]

@@ -98,9 +98,21 @@ class Run:
         rules = self.rules
         if rules is None:
             rules = out_of_time(self.workflows)
-        return tuple(
-            self._result(workflow, ruled, modes, arrivals, pending=workflow.name in pending)
+        known = {
+            workflow.name: self._result(
+                workflow, ruled, modes, arrivals, pending=workflow.name in pending
+            )
             for workflow, ruled in zip(self.workflows, rules, strict=True)
+        }
+        return tuple(known.get(name) or self._unknown(name) for name in self.request.workflows)
+
+    def _unknown(self, name: str) -> WorkflowResult:
+        # Registers and rules are updated on different nights: the rest of the call goes on.
+        return WorkflowResult(
+            workflow=name,
+            place=Place.GATEWAY,
+            mode=self.choice.pin.mode,
+            reasons=(Reason(code="WORKFLOW_UNKNOWN"),),
         )
 
     def _result(

@@ -186,7 +186,6 @@ REFUSED: dict[str, tuple[Change, str]] = {
     "long request id": (set_field("request_id", "x" * 65), "request_id"),
     "foreign request id": (set_field("request_id", "é"), "request_id"),
     "request id with a line end": (set_field("request_id", "abc\n"), "request_id"),
-    "unknown workflow": (set_field("workflows", ["telepathy"]), "workflows[0]"),
     "malformed workflow": (set_field("workflows", ["age_check", "A B"]), "workflows[1]"),
     "workflow asked twice": (set_field("workflows", ["age_check"] * 2), "workflows[1]"),
     "no workflow": (set_field("workflows", []), "workflows"),

@@ -312,10 +312,18 @@ async def test_answers_are_forgotten_after_a_day(store: Box) -> None:
     assert not (await store.engine.evaluate(body, None)).replayed
 
 
-async def test_an_unknown_workflow_is_refused_by_name(store: Box) -> None:
-    with pytest.raises(RequestError) as caught:
-        await store.decide(basket([]), "price_check", "horoscope")
-    assert caught.value.field == "workflows[1]"
+async def test_an_unknown_workflow_is_approved_beside_the_known_ones(store: Box) -> None:
+    asked = ("horoscope", "price_check")
+    decision = await store.decide(basket(["maybe"]), *asked)
+    assert tuple(result.workflow for result in decision.results) == asked
+    bundle = store.holdings.active.rules
+    assert isinstance(bundle, FallbackBundle)
+    (alone,) = bundle.decide(basket(["maybe"]), asked[:1], NOW, RedemptionView())
+    assert projection(decision.results[0]) == projection(alone)
+    assert decision.results[0].place is Place.GATEWAY
+    assert decision.results[1].lines
+    (only,) = (await store.decide(basket([]), "horoscope")).results
+    assert only.verdict is Verdict.APPROVE
 
 
 async def test_a_deadline_that_has_passed_is_an_error(store: Box) -> None:

@@ -256,9 +256,6 @@ HOSTILE: dict[str, tuple[Any, str]] = {
     "no protobuf": (lambda: b"\xff\xff\xff", "request"),
     "empty": (lambda: b"", "request_id"),
     "no workflow": (lambda: _request(lambda m: m.ClearField("workflows")), "workflows"),
-    "unknown workflow": (
-        lambda: _request(lambda m: m.workflows.append("seance")), "workflows[1]"
-    ),
     "workflow twice": (
         lambda: _request(lambda m: m.workflows.append("price_check")), "workflows[1]"
     ),

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from terminal_client import spool_store
 from terminal_client.errors import StateError
 from terminal_client.spool import Spool
-from terminal_client.spool_store import MOST_BATCH_BYTES, MOST_RECORDS, Gap, SpoolStore
+from terminal_client.spool_store import MOST_BATCH_BYTES, MOST_GAPS, MOST_RECORDS, Gap, SpoolStore
 
 CAP = 2**20
 
@@ -219,3 +220,11 @@ def test_after_closing_nothing_is_kept_and_nothing_hangs(spool: Spool) -> None:
     assert receipt.lost
     with pytest.raises(sqlite3.ProgrammingError):
         spool.batch(1)
+
+
+def test_more_gaps_than_a_box_takes_at_once_go_in_several_batches() -> None:
+    rows = [(number, number, "CORRUPT", b"", 0) for number in range(1, MOST_GAPS + 45)]
+    first = spool_store._batch("e", iter(rows), 256)
+    assert len(first.gaps) == MOST_GAPS
+    rest = spool_store._batch("e", iter(rows[first.through :]), 256)
+    assert [gap.first for gap in rest.gaps] == list(range(MOST_GAPS + 1, MOST_GAPS + 45))

@@ -410,7 +410,7 @@ class UploadLocalDecisionsRequest(_message.Message):
 
     @_builtins.property
     def gaps(self) -> _containers.RepeatedCompositeFieldContainer[Global___SpoolGap]:
-        """What had to be dropped."""
+        """What had to be dropped. At most 256."""
 
     def __init__(
         self,
