@@ -52,7 +52,7 @@ KINDS = (BOOL,) * 8 + (INT,) * 4 + VALUE_TYPES
 TYPES = {**VARIABLES[Scope.LINE], **PLAIN}
 ENUMS = [
     f"{enum.name}.{value.name}"
-    for enum in (basket_pb2.DESCRIPTOR.enum_types_by_name[n] for n in ("Channel", "TenderType"))
+    for enum in (basket_pb2.DESCRIPTOR.enum_types_by_name[n] for n in ("LaneKind", "TenderType"))
     for value in enum.values
 ]
 # How the C++ evaluator words its errors. Where two operands fail, both evaluators report the first.
