@@ -164,7 +164,7 @@ class GatewayLink:
         except (grpc.RpcError, ValueError) as error:
             return Reply(reason=FallbackReason.UNREACHABLE, detail=f"{error}")
         if not done.wait(timeout_s):
-            call.cancel()
+            # Not cancelled: its own deadline ends it now, in gRPC's thread instead of the lane's.
             return Reply(reason=FallbackReason.TIMEOUT, detail="no answer inside the budget")
         code = call.code()
         if code is grpc.StatusCode.OK:
